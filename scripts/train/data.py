@@ -1,0 +1,133 @@
+"""Labelled records, and batches of token ids.
+
+Inputs: a folder with any of authored.jsonl, web_lines.jsonl, news_parallel.jsonl.gz, news_mono.jsonl.gz (fields as in the codebook).
+Outputs: `Item`s by split; label arrays; padded batches of similar length.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from model import normalise
+from scheme import LEVEL_CODES, TOPIC_NAMES
+
+FILES = {
+    "authored": "authored.jsonl",
+    "web": "web_lines.jsonl",
+    "news_parallel": "news_parallel.jsonl.gz",
+    "news_mono": "news_mono.jsonl.gz",
+}
+SURE = 2
+
+
+@dataclass
+class Item:
+    """One labelled text. `None` marks a label that is not known."""
+
+    id: str
+    lang: str
+    text: str
+    topics: list[str] | None
+    escalation: int | None
+    boilerplate: bool | None
+    split: str
+    set: str  # key of FILES
+    confidence: int = SURE
+    translations: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    source: str = ""
+    second: dict | None = None
+
+
+def read_items(folder: Path) -> list[Item]:
+    """All records of all files that are there, in file order, with normalised texts."""
+    items = []
+    for name, file in FILES.items():
+        path = folder / file
+        if not path.exists():
+            continue
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            items += [parse(json.loads(line), name) for line in lines if line.strip()]
+    if not items:
+        raise FileNotFoundError(f"none of {sorted(FILES.values())} in {folder}")
+    return items
+
+
+def parse(record: dict, name: str) -> Item:
+    return Item(
+        id=record["id"],
+        lang=record["lang"],
+        text=normalise(record["text"]),
+        topics=record.get("topics"),
+        escalation=record.get("escalation"),
+        boilerplate=record.get("boilerplate"),
+        split=record["split"],
+        set=name,
+        confidence=record.get("confidence", SURE),
+        translations={lang: normalise(text) for lang, text in (record.get("translations") or {}).items()},
+        group=record.get("group") or record["id"],
+        source=record.get("source", ""),
+        second=record.get("second"),
+    )
+
+
+@dataclass
+class Labels:
+    """Arrays over texts; -1 where a label is not known."""
+
+    topics: np.ndarray  # (N, 3) of 0, 1, -1
+    escalation: np.ndarray  # (N) index of the level, or -1
+    boilerplate: np.ndarray  # (N) of 0, 1, -1
+
+    @classmethod
+    def of(cls, items: list[Item]) -> Labels:
+        topics = [[-1] * len(TOPIC_NAMES) if item.topics is None else [int(name in item.topics) for name in TOPIC_NAMES] for item in items]
+        escalation = [-1 if item.escalation is None else LEVEL_CODES.index(item.escalation) for item in items]
+        boilerplate = [-1 if item.boilerplate is None else int(item.boilerplate) for item in items]
+        return cls(np.array(topics).reshape(-1, len(TOPIC_NAMES)), np.array(escalation), np.array(boilerplate))
+
+
+def token_ids(tokenizer: Tokenizer, texts: list[str], max_length: int) -> list[list[int]]:
+    """Ids with <s> and </s>; longer texts are cut before </s>."""
+    return [ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]] for ids in (encoding.ids for encoding in tokenizer.encode_batch(texts))]
+
+
+def padded(sequences: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Ids and mask, both (B, T)."""
+    width = max(map(len, sequences))
+    ids = torch.full((len(sequences), width), pad)
+    mask = torch.zeros((len(sequences), width), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        mask[row, : len(sequence)] = 1
+    return ids, mask
+
+
+def batches(lengths: list[int], max_tokens: int, generator: np.random.Generator | None = None) -> Iterator[list[int]]:
+    """Indices in batches of similar length and at most max_tokens padded tokens; shuffled where a generator is given."""
+    noise = generator.uniform(0.9, 1.1, len(lengths)) if generator else np.ones(len(lengths))
+    order = np.argsort(np.array(lengths) * noise, kind="stable")
+    found: list[list[int]] = []
+    current: list[int] = []
+    widest = 0
+    for index in order:
+        widest_with = max(widest, lengths[index])
+        if current and widest_with * (len(current) + 1) > max_tokens:
+            found.append(current)
+            current, widest_with = [], lengths[index]
+        current.append(int(index))
+        widest = widest_with
+    if current:
+        found.append(current)
+    if generator:
+        generator.shuffle(found)  # type: ignore[arg-type]
+    yield from found

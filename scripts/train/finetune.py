@@ -1,0 +1,275 @@
+"""Fine-tunes encoder and heads together on the labelled records.
+
+Command: python finetune.py --data DIR --encoder DIR --output DIR --epochs 6
+Inputs: labelled records (train for learning, dev for the choice of the epoch), an encoder folder.
+Outputs: a checkpoint folder with the best epoch by dev; log.jsonl with the dev figures of every epoch.
+Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
+2001) or softmax. Items weigh by the coder's confidence; labels that are not known are left out. Each epoch draws a translation of a text
+anew and roughens some texts (case, quotes, diacritics, missing full stop), so that no surface form carries a label.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import unicodedata
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from calibration import MIDPOINTS, decide, escalation_probabilities
+from data import Item, Labels, batches, padded, read_items, token_ids
+from metrics import f1, kappa, macro_f1
+from model import Classifier, Heads, Logits, load_encoder, load_tokenizer, save_checkpoint
+from predict import MAX_LENGTH, LogitArrays, text_logits
+from scheme import LEVEL_CODES
+
+TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
+CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}
+SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "news_parallel": 1.0, "news_mono": 1.2}
+
+
+@dataclass
+class Options:
+    """What a run may vary."""
+
+    epochs: float = 6
+    seed: int = 1
+    escalation: str = "cumulative"
+    dense: int = 0
+    batch_tokens: int = 2500
+    layer_rate: float = 2.5e-4
+    embedding_rate: float = 5e-4
+    head_rate: float = 2e-3
+    layer_decay: float = 0.9  # of the rate, per layer downwards
+    dropout: float = 0.1
+    warmup: float = 0.05  # share of all steps
+    english_share: float = 0.4  # of the parallel items seen in English as well as in translation, per epoch
+    escalation_weight: float = 1.0
+    boilerplate_weight: float = 0.5
+    roughen_share: float = 0.25
+    unknown_share: float = 0.05  # of tokens replaced by <unk>
+    minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--encoder", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    for name, value in asdict(Options()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    given = vars(parser.parse_args())
+    finetune(given.pop("data"), given.pop("encoder"), given.pop("output"), Options(**given))
+
+
+def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -> None:
+    torch.manual_seed(options.seed)
+    generator = np.random.default_rng(options.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    items = read_items(data)
+    train, dev = [item for item in items if item.split == "train"], [item for item in items if item.split == "dev"]
+    tokenizer = load_tokenizer(encoder_folder)
+    encoder = load_encoder(encoder_folder)
+    set_dropout(encoder, options.dropout)
+    model = Classifier(encoder, Heads(encoder.config.hidden_size, options.escalation, options.dense)).to(device)
+    weights = LossWeights.of(train, device)
+    optimizer = make_optimizer(model, options)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
+    started, best, done, planned = time.monotonic(), -1.0, 0, 0.0
+    for epoch in range(int(np.ceil(options.epochs))):
+        examples = epoch_examples(train, options, generator)
+        sequences = token_ids(tokenizer, [example.text for example in examples], MAX_LENGTH)
+        order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator))
+        planned = planned or len(order) * options.epochs
+        labels = Labels.of([example.item for example in examples])
+        model.train()
+        losses = []
+        for picked in order:
+            elapsed = (time.monotonic() - started) / 60
+            used = max(done / planned, elapsed / options.minutes if options.minutes else 0.0)
+            if used >= 1:
+                break
+            set_rates(optimizer, used, options.warmup)
+            ids, mask = padded([sequences[index] for index in picked], encoder.config.pad_token_id)
+            hidden = (torch.rand(ids.shape) < options.unknown_share) & (mask == 1) & (ids > 2)
+            ids[hidden] = tokenizer.token_to_id("<unk>")
+            with torch.autocast(device.type, torch.bfloat16):
+                logits = model(ids.to(device), mask.to(device))
+            loss = weights.loss(logits, labels, np.array(picked), [examples[index].item for index in picked], options)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.item())
+            done += 1
+        line = {"epoch": epoch, "steps": done, "minutes": round((time.monotonic() - started) / 60, 1), "loss": round(float(np.mean(losses)), 4)}
+        line |= dev_figures(model, tokenizer, dev, options.escalation)
+        print(json.dumps(line), flush=True)
+        with (output / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        if line["score"] > best:
+            best = line["score"]
+            set_dropout(encoder, 0.0)
+            save_checkpoint(output, model, encoder_folder / "tokenizer.json")
+            set_dropout(encoder, options.dropout)
+        if options.minutes and (time.monotonic() - started) / 60 >= options.minutes:
+            break
+
+
+@dataclass
+class Example:
+    """A text of an item: the original or a translation, perhaps roughened."""
+
+    text: str
+    item: Item
+
+
+def epoch_examples(items: list[Item], options: Options, generator: np.random.Generator) -> list[Example]:
+    """Every item once; of an item with translations one of them, rare languages preferred, and the original in a share of cases."""
+    common: dict[str, int] = {}
+    for item in items:
+        for language in (item.lang, *item.translations):
+            common[language] = common.get(language, 0) + 1
+    examples = []
+    for item in items:
+        languages = [language for language in item.translations if language in TARGET_LANGUAGES]
+        if languages:
+            shares = np.array([common[language] ** -0.5 for language in languages])
+            language = languages[generator.choice(len(languages), p=shares / shares.sum())]
+            examples.append(Example(roughened(item.translations[language], options, generator), item))
+        if not languages or generator.random() < options.english_share:
+            examples.append(Example(roughened(item.text, options, generator), item))
+    return examples
+
+
+def roughened(text: str, options: Options, generator: np.random.Generator) -> str:
+    """One of several changes that never change a label, or none."""
+    if generator.random() >= options.roughen_share:
+        return text
+    match int(generator.integers(6)):
+        case 0:
+            return text.lower()
+        case 1:
+            return text.upper()
+        case 2:
+            return text.translate(ASCII_QUOTES)
+        case 3:
+            return "".join(sign for sign in unicodedata.normalize("NFD", text) if not unicodedata.combining(sign))
+        case 4:
+            return text.rstrip(".。!?…") or text
+        case _:
+            return text.title()
+
+
+ASCII_QUOTES = str.maketrans({"„": '"', "“": '"', "”": '"', "«": '"', "»": '"', "‚": "'", "‘": "'", "’": "'", "–": "-", "—": "-", "…": "..."})
+
+
+@dataclass
+class LossWeights:
+    """Weights of the escalation levels and topics, from their frequency, so that rare ones are learnt."""
+
+    levels: Tensor  # (5)
+    topics: Tensor  # (3), of positives
+
+    @classmethod
+    def of(cls, items: list[Item], device: torch.device) -> LossWeights:
+        labels = Labels.of(items)
+        counts = np.bincount(labels.escalation[labels.escalation >= 0], minlength=len(LEVEL_CODES)) + 1.0
+        levels = np.sqrt(counts.max() / counts).clip(max=4)
+        positives = (labels.topics == 1).sum(0) + 1.0
+        topics = np.sqrt((len(items) - positives) / positives).clip(1, 3)
+        return cls(torch.tensor(levels, dtype=torch.float32, device=device), torch.tensor(topics, dtype=torch.float32, device=device))
+
+    def loss(self, logits: Logits, labels: Labels, rows: np.ndarray, items: list[Item], options: Options) -> Tensor:
+        """Weighted sum of the three losses over one batch."""
+        device = logits.topics.device
+        item_weights = torch.tensor([CONFIDENCE_WEIGHTS[item.confidence] * SET_WEIGHTS[item.set] for item in items], device=device)
+        topics = torch.tensor(labels.topics[rows], dtype=torch.float32, device=device)
+        losses = F.binary_cross_entropy_with_logits(logits.topics, topics.clamp(min=0), pos_weight=self.topics, reduction="none")
+        total = averaged(losses.mean(1), item_weights * (topics[:, 0] >= 0))
+        levels = torch.tensor(labels.escalation[rows], device=device)
+        known = levels >= 0
+        losses = escalation_loss(logits.escalation, levels.clamp(min=0), options.escalation)
+        total = total + options.escalation_weight * averaged(losses, item_weights * known * self.levels[levels.clamp(min=0)])
+        boilerplate = torch.tensor(labels.boilerplate[rows], dtype=torch.float32, device=device)
+        losses = F.binary_cross_entropy_with_logits(logits.boilerplate, boilerplate.clamp(min=0), reduction="none")
+        return total + options.boilerplate_weight * averaged(losses, item_weights * (boilerplate >= 0))
+
+
+def averaged(losses: Tensor, weights: Tensor) -> Tensor:
+    return (losses * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
+def escalation_loss(logits: Tensor, levels: Tensor, kind: str) -> Tensor:
+    """(B, 5 or 4) logits and (B) level indices -> (B) losses."""
+    if kind == "softmax":
+        return F.cross_entropy(logits, levels, reduction="none")
+    above = (levels.unsqueeze(1) > torch.arange(logits.shape[1], device=logits.device)).float()  # (B, 4)
+    return F.binary_cross_entropy_with_logits(logits, above, reduction="none").sum(1)
+
+
+def set_dropout(encoder: torch.nn.Module, share: float) -> None:
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = share
+
+
+def make_optimizer(model: Classifier, options: Options) -> torch.optim.Optimizer:
+    """Heads fastest, then the layers from top to bottom, each a little slower; embeddings at a rate of their own."""
+    layers = list(model.encoder.encoder.layer)
+    groups = [
+        {"params": list(model.heads.parameters()), "lr": options.head_rate},
+        {"params": list(model.encoder.embeddings.parameters()), "lr": options.embedding_rate, "weight_decay": 0.0},
+    ]
+    groups += [{"params": list(layer.parameters()), "lr": options.layer_rate * options.layer_decay ** (len(layers) - 1 - depth)} for depth, layer in enumerate(layers)]
+    for group in groups:
+        group["peak"] = group["lr"]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, used: float, warmup: float) -> None:
+    """Linear up, then linear down to zero, by the share of the run that is used."""
+    factor = used / warmup if used < warmup else (1 - used) / (1 - warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * max(factor, 0.01)
+
+
+def dev_figures(model: Classifier, tokenizer: Tokenizer, dev: list[Item], kind: str) -> dict[str, float]:
+    """Uncalibrated figures by set, and the score that picks the epoch: news weighs most."""
+    logits = text_logits(model, tokenizer, [item.text for item in dev], bf16=True)
+    model.train()
+    sets = {"news": ("news_parallel", "news_mono"), "authored": ("authored",), "web": ("web",)}
+    figures: dict[str, float] = {}
+    for name, members in sets.items():
+        rows = np.array([row for row, item in enumerate(dev) if item.set in members], dtype=int)
+        if len(rows):
+            figures |= {f"{name}_{key}": round(value, 4) for key, value in set_figures(logits.take(rows), [dev[row] for row in rows], kind).items()}
+    parts = [(0.35, "news_topics"), (0.3, "news_kappa"), (0.15, "authored_topics"), (0.15, "authored_kappa"), (0.05, "web_boilerplate")]
+    parts = [(weight, key) for weight, key in parts if key in figures]
+    figures["score"] = round(sum(weight * figures[key] for weight, key in parts) / sum(weight for weight, _ in parts), 4)
+    return figures
+
+
+def set_figures(logits: LogitArrays, items: list[Item], kind: str) -> dict[str, float]:
+    labels, ones = Labels.of(items), np.ones(len(items))
+    width = len(LEVEL_CODES) - (kind == "cumulative")
+    levels = decide(escalation_probabilities(logits.escalation, kind, 1.0, np.zeros(width)), "cutpoints", MIDPOINTS)
+    known = labels.escalation >= 0
+    gold = np.array(LEVEL_CODES)[labels.escalation[known]]
+    return {
+        "topics": macro_f1(labels.topics == 1, logits.topics > 0, ones),
+        "kappa": kappa(gold, levels[known], ones[known]),
+        "boilerplate": f1(labels.boilerplate == 1, logits.boilerplate > 0, ones),
+    }
+
+
+if __name__ == "__main__":
+    main()
