@@ -1,0 +1,139 @@
+//! What a page shows, on pages as they are found.
+
+use super::*;
+
+fn blocks(html: &str) -> Vec<String> {
+    extract(html).split("\n\n").filter(|block| !block.is_empty()).map(str::to_owned).collect()
+}
+
+/// A German article page with everything that surrounds one.
+const PAGE: &str = r##"<!DOCTYPE html>
+<html lang="de"><head><meta charset="utf-8"><title>Übergang bei Altdorf bleibt geschlossen | Talbote</title>
+<style>p { color: black }</style><script>var text = "<p>kein Text</p>";</script>
+<script type="application/ld+json">{"headline": "Übergang"}</script></head>
+<body class="article">
+<div id="consent"><p>Wir verwenden Cookies, um unser Angebot zu verbessern.</p><button>Alle akzeptieren</button></div>
+<header><a href="/"><svg><title>Logo</title></svg>Talbote</a>
+<nav><ul><li><a href="/politik">Politik</a></li><li><a href="/sport">Sport</a></li></ul></nav></header>
+<main><article>
+  <header><p class="kicker">Grenzstreit</p>
+  <h1>Übergang bei Altdorf
+      bleibt geschlossen</h1>
+  <h1>Übergang bei Altdorf bleibt geschlossen</h1>
+  <p class="teaser">Die Gespräche sind <em>vertagt</em>. Auf&nbsp;dem Markt wird Brot knapp.</p>
+  <p class="byline">Von <a href="/autor">Karla Lindner</a>, Altdorf</p></header>
+  <figure><picture><source srcset="a.webp"><img src="a.jpg" alt="nicht sichtbar"></picture>
+    <figcaption>Gesperrte Brücke bei Altdorf <span class="credit">Foto: Agentur</span></figcaption></figure>
+  <p>Die Delegationen haben ihre Gespräche vertagt.<br>Ein Termin steht nicht fest.</p>
+  <h2>Was gefordert wird</h2>
+  <ul><li>Öffnung für Kranke</li><li>Austausch der <b>Ge</b>fangenen</li></ul>
+  <blockquote><p>Wir warten seit Wochen.</p><footer>Bürgermeisterin Anna Berg</footer></blockquote>
+  <blockquote class="twitter-tweet"><p>Dieser Tweet ist nicht mehr verfügbar.</p></blockquote>
+  <table><caption>Wartezeiten</caption><tr><th>Übergang</th><th>Stunden</th></tr><tr><td>Altdorf</td><td>9</td></tr></table>
+  <div class="paywall" style="display: none">Jetzt abonnieren</div>
+  <p hidden>verborgen</p><p style="visibility:hidden">verborgen</p>
+  <p>Die Lage sei &bdquo;ernst&ldquo;, sagte sie &amp; schwieg.</p>
+  <template><p>Vorlage</p></template><noscript><img src="zaehler"></noscript>
+  <!-- <p>Kommentar</p> -->
+</article>
+<section id="comments"><h3>Kommentare</h3><form><textarea>Ihr Kommentar</textarea><button>Senden</button></form>
+<p>Kommentare werden geladen …</p></section></main>
+<dialog>Newsletter</dialog>
+<footer><p>Impressum</p></footer>
+</body></html>"##;
+
+#[test]
+fn an_article_page_gives_its_visible_blocks() {
+    let expected = [
+        "Wir verwenden Cookies, um unser Angebot zu verbessern.",
+        "Talbote",
+        "Grenzstreit",
+        "Übergang bei Altdorf bleibt geschlossen",
+        "Die Gespräche sind vertagt. Auf dem Markt wird Brot knapp.",
+        "Von Karla Lindner, Altdorf",
+        "Gesperrte Brücke bei Altdorf Foto: Agentur",
+        "Die Delegationen haben ihre Gespräche vertagt.\nEin Termin steht nicht fest.",
+        "Was gefordert wird",
+        "Öffnung für Kranke",
+        "Austausch der Gefangenen",
+        "Wir warten seit Wochen.",
+        "Bürgermeisterin Anna Berg",
+        "Dieser Tweet ist nicht mehr verfügbar.",
+        "Wartezeiten",
+        "Übergang Stunden",
+        "Altdorf 9",
+        "Die Lage sei „ernst“, sagte sie & schwieg.",
+        "Kommentare",
+        "Kommentare werden geladen …",
+    ];
+    assert_eq!(blocks(PAGE), expected);
+}
+
+#[test]
+fn markup_of_every_kind_gives_its_text() {
+    let long =
+        "Ein langer Text in einer Zelle, die nur dazu da ist, ihn neben die Navigation zu setzen, wie es früher war.";
+    let layout = format!("<table><tr><td><a>Start</a></td><td>{long}</td></tr></table>");
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("nothing", "", &[]),
+        ("text alone", "nur Text", &["nur Text"]),
+        ("no closing tags", "<p>eins<p>zwei<li>drei", &["eins", "zwei", "drei"]),
+        ("unclosed inline", "<b>eins <p>zwei", &["eins", "zwei"]),
+        ("line breaks", "eins<br><br>zwei<br/>drei<br>\n<br> vier", &["eins", "zwei\ndrei", "vier"]),
+        ("divs", "<div>eins<div>zwei</div>drei</div>", &["eins", "zwei", "drei"]),
+        ("inline elements do not separate", "<p>Sach<span>lage</span> <i> gut</i> .</p>", &["Sachlage gut ."]),
+        ("preformatted", "<pre>eins\n  zwei\n\ndrei</pre>", &["eins\nzwei", "drei"]),
+        ("definitions", "<dl><dt>Ort</dt><dd>Altdorf</dd></dl>", &["Ort", "Altdorf"]),
+        ("details", "<details><summary>Mehr</summary>Text</details>", &["Mehr", "Text"]),
+        ("quotation", "<p>Er sagte <q>nein</q>.</p>", &["Er sagte “nein”."]),
+        ("cells of a layout table", &layout, &["Start", long]),
+        ("cells with blocks", "<table><tr><td>a</td><td><p>b</p>c</td></tr></table>", &["a", "b", "c"]),
+        ("readings of characters", "<p><ruby>停<rp>(</rp><rt>てい</rt><rp>)</rp></ruby>戦</p>", &["停戦"]),
+        (
+            "title without a heading",
+            "<title>Die Schlagzeile des Tages | Bote</title><p>Text</p>",
+            &["Die Schlagzeile des Tages | Bote", "Text"],
+        ),
+        (
+            "title that a block says",
+            "<title>Die Schlagzeile des Tages | Bote</title><div>Die Schlagzeile des Tages</div><p>Text</p>",
+            &["Die Schlagzeile des Tages", "Text"],
+        ),
+        ("title and headline", "<title>Anders gesagt als darunter</title><h1>Kopf</h1><p>Text</p>", &["Kopf", "Text"]),
+        ("title alone", "<title>Nur ein Titel</title>", &["Nur ein Titel"]),
+        ("zero-width only", "<p>\u{200b}</p><p>&nbsp;</p><p>a</p>", &["a"]),
+        ("entities", "<p>&lt;b&gt; &euro; &#1103; &#x4e2d; &unknown;</p>", &["<b> € я 中 &unknown;"]),
+        ("drop cap", "<p><span aria-hidden=\"true\">D</span>er Morgen</p>", &["Der Morgen"]),
+        ("closed menu", "<div aria-hidden=\"true\">Menü</div><p>Text</p>", &["Text"]),
+        (
+            "consent layer hides the page",
+            "<div aria-hidden=\"true\"><main><p>Artikel</p></main></div><dialog open>Cookies</dialog>",
+            &["Artikel", "Cookies"],
+        ),
+        ("page shown by a script", "<body style=\"display:none\"><p>Artikel</p></body>", &["Artikel"]),
+        ("all of the page is hidden", "<div style=\"display:none !important\"><p>Artikel</p></div>", &["Artikel"]),
+        (
+            "footer of an article",
+            "<article><p>a</p><footer>Quelle</footer></article><footer>Impressum</footer>",
+            &["a", "Quelle"],
+        ),
+        (
+            "form around the page",
+            "<form><p>Artikel</p><input value=x><select><option>y</option></select></form>",
+            &["Artikel"],
+        ),
+        ("soft hyphens stay", "<p>Grenz&shy;übergang</p>", &["Grenz\u{ad}übergang"]),
+        ("right to left", "<p dir=rtl>صمدت <b>الهدنة</b>.</p>", &["صمدت الهدنة."]),
+    ];
+    for (case, html, expected) in cases {
+        assert_eq!(blocks(html), *expected, "{case}");
+    }
+}
+
+#[test]
+fn deep_nesting_is_no_danger() {
+    let html = format!("{}Text{}", "<span>".repeat(50_000), "</span>".repeat(50_000));
+    assert_eq!(extract(&html), "Text");
+    let html = format!("{}Text", "<div>".repeat(2_000));
+    assert_eq!(extract(&html), "Text");
+}
