@@ -1,0 +1,281 @@
+//! A bundle: everything needed to classify, in one folder or inside the program. The format is specified in
+//! `models/README.md`.
+//!
+//! In: a folder. Out: an [`OpenBundle`] whose parts were all read and checked; after that nothing depends on the files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::calibration::Calibration;
+use crate::encode::TextTokenizer;
+use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooling, Precision, Weights};
+use crate::error::{BundleFault, Error, Result};
+use crate::head::{Heads, ScaleHead};
+use crate::label::Scheme;
+
+/// The version of the bundle format that this program reads.
+pub const FORMAT: u64 = 1;
+
+/// What a bundle says of itself.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BundleInfo {
+    /// Name (`detente-mini`).
+    pub name: String,
+    /// Version of the bundle, not of the format.
+    pub version: String,
+    /// Hexadecimal sha256 of `bundle.json`, which holds those of all other files: it stands for the whole bundle.
+    pub sha256: String,
+    /// Name, version and the first 8 digits of the sha256: `detente-mini@0.1.0+1a2b3c4d`. Written into every record.
+    pub id: String,
+    /// SPDX expression.
+    pub license: String,
+    /// BCP-47 codes of the languages that figures exist for.
+    pub languages: Vec<String>,
+    /// The labels.
+    pub scheme: Arc<Scheme>,
+    /// How logits become probabilities and decisions.
+    pub calibration: Calibration,
+    /// Longest window, in tokens, special tokens included.
+    pub max_length: usize,
+    /// Step from window to window, in tokens.
+    pub stride: usize,
+    /// The encoder in a few words (`bert, 6 layers, 384 hidden, 12 heads, mean pooling`).
+    pub encoder: String,
+    /// Weights of the encoder.
+    pub parameters: usize,
+    /// Pieces in the vocabulary.
+    pub vocabulary: usize,
+    /// Size of all files, in bytes.
+    pub bytes: u64,
+    /// What computes (`int8 avx512-vnni`, `candle f32`).
+    pub kernel: &'static str,
+    /// Its arithmetic: [`Precision::F32`] or [`Precision::Int8`].
+    pub precision: Precision,
+    /// The model card, in Markdown.
+    pub card: String,
+}
+
+/// An opened bundle: the parts that a classifier runs.
+pub(crate) struct OpenBundle {
+    pub(crate) info: BundleInfo,
+    pub(crate) tokenizer: TextTokenizer,
+    pub(crate) encoder: Box<dyn Encoder>,
+    pub(crate) heads: Heads,
+    pub(crate) scale_head: ScaleHead,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BundleJson {
+    /// Checked before the rest is read.
+    #[serde(rename = "format")]
+    _format: u64,
+    name: String,
+    version: String,
+    license: String,
+    languages: Vec<String>,
+    encoder: EncoderJson,
+    head: HeadJson,
+    scheme: Scheme,
+    files: BTreeMap<String, FileJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncoderJson {
+    family: Family,
+    pooling: Pooling,
+    max_length: usize,
+    stride: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeadJson {
+    #[serde(rename = "escalation", alias = "scale")]
+    scale: ScaleHead,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileJson {
+    bytes: u64,
+    sha256: String,
+}
+
+/// Opens the bundle in a folder: reads every file, checks its sha256, then everything in it.
+pub(crate) fn open(folder: &Path, options: &EncoderOptions) -> Result<OpenBundle> {
+    let at = |what| Error::Bundle { path: folder.to_path_buf(), what };
+    let load = |file: &str| {
+        fs::read(folder.join(file)).map_err(|source| BundleFault::MissingFile { file: file.into(), source })
+    };
+    let manifest = load("bundle.json").map_err(at)?;
+    let json = manifest_json(&manifest).map_err(at)?;
+    let mut files = BTreeMap::new();
+    for (file, expected) in &json.files {
+        let bytes = load(file).map_err(at)?;
+        verify(file, &bytes, expected).map_err(at)?;
+        files.insert(file.as_str(), bytes);
+    }
+    let bytes = |file: &str| files.get(file).map(Vec::as_slice);
+    assemble(&manifest, &json, &bytes, options).map_err(at)
+}
+
+/// Opens the bundle inside the program. Its hashes are checked by the tests, not at every start.
+pub(crate) fn embedded(options: &EncoderOptions) -> Result<OpenBundle> {
+    let at = |what| Error::Bundle { path: PathBuf::from("<embedded>"), what };
+    #[cfg(feature = "embedded")]
+    {
+        let file = |name: &str| EMBEDDED.iter().find(|(file, _)| *file == name).map(|(_, bytes)| *bytes);
+        let manifest = file("bundle.json").unwrap_or_default();
+        let json = manifest_json(manifest).map_err(at)?;
+        assemble(manifest, &json, &file, options).map_err(at)
+    }
+    #[cfg(not(feature = "embedded"))]
+    {
+        let _ = options;
+        Err(at(BundleFault::NotEmbedded))
+    }
+}
+
+#[cfg(feature = "embedded")]
+macro_rules! embedded_files {
+    ($($file:literal),*) => {
+        &[$(($file, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/detente-mini/", $file)))),*]
+    };
+}
+
+/// The files of the bundle inside the program.
+#[cfg(feature = "embedded")]
+static EMBEDDED: &[(&str, &[u8])] = embedded_files![
+    "bundle.json",
+    "config.json",
+    "tokenizer.json",
+    "encoder.safetensors",
+    "heads.safetensors",
+    "calibration.json",
+    "card.md"
+];
+
+fn manifest_json(bytes: &[u8]) -> Result<BundleJson, BundleFault> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u64,
+    }
+    let fault = |source| BundleFault::Json { file: "bundle.json".into(), source };
+    let Version { format } = serde_json::from_slice(bytes).map_err(fault)?;
+    if format != FORMAT {
+        return Err(BundleFault::Version { found: format, supported: FORMAT });
+    }
+    serde_json::from_slice(bytes).map_err(fault)
+}
+
+fn verify(file: &str, bytes: &[u8], expected: &FileJson) -> Result<(), BundleFault> {
+    let found = hex_sha256(bytes);
+    if bytes.len() as u64 == expected.bytes && found == expected.sha256 {
+        return Ok(());
+    }
+    Err(BundleFault::Checksum { file: file.into(), expected: expected.sha256.clone(), found })
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads and checks the parts; `file` gives the bytes of a file that the manifest names.
+fn assemble<'b>(
+    manifest: &[u8],
+    json: &BundleJson,
+    file: &dyn Fn(&str) -> Option<&'b [u8]>,
+    options: &EncoderOptions,
+) -> Result<OpenBundle, BundleFault> {
+    let needed =
+        |name: &str| file(name).ok_or_else(|| inconsistent(format!("{name} is not among the files that it names")));
+    if let Some(problem) = json.scheme.problem() {
+        return Err(inconsistent(problem));
+    }
+    let config = EncoderConfig::read(needed("config.json")?, json.encoder.family)?;
+    let EncoderJson { max_length, stride, pooling, .. } = json.encoder;
+    if max_length > config.max_positions {
+        return Err(inconsistent(format!(
+            "max_length is {max_length}, config.json has {} positions",
+            config.max_positions
+        )));
+    }
+    let tokenizer = TextTokenizer::read(needed("tokenizer.json")?, max_length, stride)?;
+    let vocabulary = tokenizer.vocabulary_size();
+    if config.family != Family::Hash && vocabulary > config.vocab_size {
+        return Err(inconsistent(format!(
+            "tokenizer.json has ids up to {}, the encoder has embeddings for {} pieces",
+            vocabulary.saturating_sub(1),
+            config.vocab_size
+        )));
+    }
+    let weights = file("encoder.safetensors").map(|bytes| Weights::read("encoder.safetensors", bytes)).transpose()?;
+    let encoder = encoder::load(&config, pooling, weights.as_ref(), options)?;
+    let head_weights = Weights::read("heads.safetensors", needed("heads.safetensors")?)?;
+    let heads = Heads::load(&head_weights, &json.scheme, json.head.scale, config.hidden_size)?;
+    let calibration = Calibration::read(needed("calibration.json")?, &json.scheme, json.head.scale)?;
+    let sha256 = hex_sha256(manifest);
+    let info = BundleInfo {
+        name: json.name.clone(),
+        version: json.version.clone(),
+        id: format!("{}@{}+{}", json.name, json.version, &sha256[..8]),
+        sha256,
+        license: json.license.clone(),
+        languages: json.languages.clone(),
+        scheme: Arc::new(json.scheme.clone()),
+        calibration,
+        max_length,
+        stride,
+        encoder: describe(&config, pooling),
+        parameters: config.parameters(),
+        vocabulary,
+        bytes: manifest.len() as u64 + json.files.values().map(|file| file.bytes).sum::<u64>(),
+        kernel: encoder.kernel(),
+        precision: encoder.precision(),
+        card: file("card.md").map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
+    };
+    Ok(OpenBundle { info, tokenizer, encoder, heads, scale_head: json.head.scale })
+}
+
+fn inconsistent(problem: String) -> BundleFault {
+    BundleFault::Inconsistent { file: "bundle.json".into(), problem }
+}
+
+fn describe(config: &EncoderConfig, pooling: Pooling) -> String {
+    match config.family {
+        Family::Hash => format!("hash of the token ids, {} numbers", config.hidden_size),
+        Family::Bert => format!(
+            "bert, {} layers, {} hidden, {} heads, {} pooling",
+            config.layers,
+            config.hidden_size,
+            config.heads,
+            match pooling {
+                Pooling::Mean => "mean",
+                Pooling::Cls => "cls",
+            }
+        ),
+    }
+}
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_files_are_those_the_manifest_names() {
+        let find = |name: &str| EMBEDDED.iter().find(|(file, _)| *file == name).map(|(_, bytes)| *bytes).unwrap();
+        let json = manifest_json(find("bundle.json")).unwrap();
+        for (file, expected) in &json.files {
+            verify(file, find(file), expected).unwrap();
+        }
+        assert_eq!(json.files.len() + 1, EMBEDDED.len());
+    }
+}

@@ -1,0 +1,369 @@
+//! The pipeline: texts in, predictions out.
+//!
+//! A text's numbers depend on that text alone, bit for bit: not on the batch it came in, not on its neighbours, not on
+//! the number of threads.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::thread;
+
+use crate::bundle::{self, BundleInfo, OpenBundle};
+use crate::encode::{Encoding, Window, batches};
+use crate::encoder::{EncoderOptions, Precision};
+use crate::error::{Error, Result};
+use crate::kernels;
+use crate::label::{Prediction, PredictionParts};
+use crate::text::Document;
+use crate::threads::Threads;
+
+/// Tokens that one thread encodes at a time. Large enough to spread the cost of starting a task, small enough that the
+/// last batches of a call are even between threads.
+const MAX_BATCH_TOKENS: usize = 512;
+
+/// A bundle, opened: immutable and `Send + Sync`; open one and share it (by reference or `Arc`).
+pub struct Classifier {
+    bundle: OpenBundle,
+    threads: Threads,
+}
+
+/// How a classifier is opened.
+///
+/// ```
+/// # fn main() -> detente::Result<()> {
+/// # #[cfg(feature = "embedded")] {
+/// let classifier = detente::Classifier::builder().threads(1).embedded()?;
+/// assert_eq!(classifier.threads(), 1);
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ClassifierBuilder {
+    threads: Option<NonZeroUsize>,
+    options: EncoderOptions,
+}
+
+impl ClassifierBuilder {
+    /// Worker threads; 0 (the default) takes as many as the machine has cores. Labels do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = NonZeroUsize::new(threads);
+        self
+    }
+
+    /// The arithmetic of the encoder.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.options.precision = precision;
+        self
+    }
+
+    /// Forces one of [`Classifier::kernels`], for debugging: all of them give the same bits.
+    #[must_use]
+    pub fn kernel(mut self, name: impl Into<String>) -> Self {
+        self.options.kernel = Some(name.into());
+        self
+    }
+
+    /// Opens the bundle inside the program.
+    ///
+    /// # Errors
+    /// As [`Classifier::embedded`].
+    pub fn embedded(self) -> Result<Classifier> {
+        self.options.check()?;
+        let bundle = bundle::embedded(&self.options)?;
+        self.build(bundle)
+    }
+
+    /// Opens the bundle in a folder.
+    ///
+    /// # Errors
+    /// As [`Classifier::open`].
+    pub fn open(self, bundle: impl AsRef<Path>) -> Result<Classifier> {
+        self.options.check()?;
+        let bundle = bundle::open(bundle.as_ref(), &self.options)?;
+        self.build(bundle)
+    }
+
+    fn build(self, bundle: OpenBundle) -> Result<Classifier> {
+        let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        Ok(Classifier { bundle, threads: Threads::start(threads)? })
+    }
+}
+
+impl Classifier {
+    /// Opens the bundle inside the program, with as many threads as the machine has cores.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] if the program was built without the feature `embedded`.
+    pub fn embedded() -> Result<Self> {
+        Self::builder().embedded()
+    }
+
+    /// Opens the bundle in a folder. Every file is read and checked against its sha256, every tensor against its shape;
+    /// after that nothing depends on the files.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`], which names the file and what is wrong with it.
+    pub fn open(bundle: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().open(bundle)
+    }
+
+    /// Options first, then [`ClassifierBuilder::embedded`] or [`ClassifierBuilder::open`].
+    pub fn builder() -> ClassifierBuilder {
+        ClassifierBuilder::default()
+    }
+
+    /// Names of the int8 kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `scalar`), fastest first.
+    pub fn kernels() -> Vec<&'static str> {
+        kernels::names()
+    }
+
+    /// What the bundle says of itself.
+    pub fn info(&self) -> &BundleInfo {
+        &self.bundle.info
+    }
+
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
+        self.threads.count()
+    }
+
+    /// Classifies one text, of any length.
+    ///
+    /// ```
+    /// # fn main() -> detente::Result<()> {
+    /// # #[cfg(feature = "embedded")] {
+    /// let classifier = detente::Classifier::embedded()?;
+    /// let prediction = classifier.classify("Beide Seiten haben sich auf eine Waffenruhe geeinigt.")?;
+    /// let sum: f32 = prediction.escalation_probabilities().iter().sum();
+    /// assert!((sum - 1.0).abs() < 1e-5);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BlankText`] if there is nothing but white space.
+    pub fn classify(&self, text: &str) -> Result<Prediction> {
+        let mut predictions = self.classify_batch(&[text])?;
+        Ok(predictions.remove(0))
+    }
+
+    /// Classifies texts: as many predictions as texts, in the same order, always.
+    ///
+    /// # Errors
+    /// [`Error::BlankText`] names the first text that holds nothing but white space; nothing is classified then.
+    pub fn classify_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Prediction>> {
+        if let Some(index) = texts.iter().position(|text| text.as_ref().trim().is_empty()) {
+            return Err(Error::BlankText { index });
+        }
+        let encode = |index: usize| self.bundle.tokenizer.encode(texts[index].as_ref());
+        let encodings: Vec<Encoding> = self.threads.map(texts.len(), encode).into_iter().collect::<Result<_>>()?;
+        let windows: Vec<&Window> = encodings.iter().flat_map(|encoding| &encoding.windows).collect();
+        let vectors = self.encode_windows(&windows)?;
+        let mut vectors = vectors.iter().map(Vec::as_slice);
+        Ok(encodings.iter().map(|encoding| self.predict(encoding, &mut vectors)).collect())
+    }
+
+    /// Classifies the paragraphs of a document: one prediction for each of [`Document::paragraphs`], in their order.
+    ///
+    /// # Errors
+    /// As [`Self::classify_batch`]; paragraphs are never blank.
+    pub fn classify_document(&self, document: &Document) -> Result<Vec<Prediction>> {
+        let texts: Vec<&str> = document.paragraphs().map(|paragraph| paragraph.text()).collect();
+        self.classify_batch(&texts)
+    }
+
+    /// One vector a window, in the order of the windows.
+    fn encode_windows(&self, windows: &[&Window]) -> Result<Vec<Vec<f32>>> {
+        let batches = batches(windows, MAX_BATCH_TOKENS);
+        let forward = |index: usize| self.bundle.encoder.forward(&batches[index]);
+        let encoded: Vec<Vec<f32>> = self.threads.map(batches.len(), forward).into_iter().collect::<Result<_>>()?;
+        let mut vectors = vec![Vec::new(); windows.len()];
+        for (batch, encoded) in batches.iter().zip(encoded) {
+            let hidden_size = encoded.len() / batch.windows.len();
+            for (&position, vector) in batch.positions.iter().zip(encoded.chunks_exact(hidden_size)) {
+                vectors[position] = vector.to_vec();
+            }
+        }
+        Ok(vectors)
+    }
+
+    fn predict<'v>(&self, encoding: &Encoding, vectors: &mut impl Iterator<Item = &'v [f32]>) -> Prediction {
+        let vectors: Vec<&[f32]> = vectors.take(encoding.windows.len()).collect();
+        let logits = self.bundle.heads.logits(&encoding.windows, &vectors);
+        let info = &self.bundle.info;
+        let calibrated = info.calibration.apply(&logits, &info.scheme, self.bundle.scale_head);
+        let parts = PredictionParts {
+            topic_probabilities: calibrated.topic_probabilities,
+            topic_applies: calibrated.topic_applies,
+            level_probabilities: calibrated.level_probabilities,
+            level: calibrated.level,
+            boilerplate_probability: calibrated.boilerplate_probability,
+            is_boilerplate: calibrated.is_boilerplate,
+            windows: encoding.windows.len(),
+            tokens: encoding.tokens,
+        };
+        Prediction::from_parts(info.scheme.clone(), parts)
+    }
+}
+
+impl std::fmt::Debug for Classifier {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Classifier")
+            .field("bundle", &self.bundle.info.id)
+            .field("threads", &self.threads())
+            .finish()
+    }
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Classifier>();
+};
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Two f32 implementations of one graph that add in different orders; facts known of the family say 1e-5.
+    const TOLERANCE: f32 = 1e-4;
+
+    /// What PyTorch says of one text (`scripts/make_fixture.py`).
+    #[derive(Deserialize)]
+    struct Reference {
+        text: String,
+        ids: Vec<Vec<u32>>,
+        #[serde(default)]
+        vector: Vec<f32>,
+        topic_logits: Vec<f32>,
+        escalation_logits: Vec<f32>,
+        boilerplate_logit: f32,
+        topic_probabilities: Vec<f32>,
+        escalation_probabilities: Vec<f32>,
+        boilerplate_probability: f32,
+    }
+
+    fn root() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn reference_path() -> ClassifierBuilder {
+        Classifier::builder().precision(Precision::F32)
+    }
+
+    fn compare(case: &str, found: &[f32], expected: &[f32], worst: &mut (f32, String)) {
+        assert_eq!(found.len(), expected.len(), "{case}");
+        for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+            let difference = (found - expected).abs();
+            if difference.is_nan() || difference > worst.0 {
+                *worst = (difference, format!("{case}[{index}]: {found} here, {expected} in PyTorch"));
+            }
+        }
+    }
+
+    fn agrees_with_pytorch(classifier: &Classifier, reference: &str) {
+        let json = std::fs::read(root().join(reference)).unwrap();
+        let references: Vec<Reference> = serde_json::from_slice(&json).unwrap();
+        assert!(references.len() >= 12 && references.iter().any(|reference| reference.ids.len() > 1));
+        let mut worst = (0.0, String::new());
+        for reference in references {
+            let text = &reference.text;
+            let encoding = classifier.bundle.tokenizer.encode(text).unwrap();
+            let ids: Vec<_> = encoding.windows.iter().map(|window| window.ids.clone()).collect();
+            assert_eq!(ids, reference.ids, "{text}");
+            let windows: Vec<&Window> = encoding.windows.iter().collect();
+            let vectors = classifier.encode_windows(&windows).unwrap();
+            let slices: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+            if let ([vector], false) = (slices.as_slice(), reference.vector.is_empty()) {
+                compare(&format!("{text}: vector"), vector, &reference.vector, &mut worst);
+            }
+            let logits = classifier.bundle.heads.logits(&encoding.windows, &slices);
+            compare(&format!("{text}: topic logit"), &logits.topics, &reference.topic_logits, &mut worst);
+            compare(&format!("{text}: escalation logit"), &logits.scale, &reference.escalation_logits, &mut worst);
+            compare(
+                &format!("{text}: boilerplate logit"),
+                logits.boilerplate.as_slice(),
+                &[reference.boilerplate_logit],
+                &mut worst,
+            );
+            let prediction = classifier.classify(text).unwrap();
+            let topics: Vec<f32> = prediction.topics().map(|topic| topic.probability).collect();
+            compare(&format!("{text}: topic"), &topics, &reference.topic_probabilities, &mut worst);
+            let levels = prediction.escalation_probabilities();
+            compare(&format!("{text}: level"), levels, &reference.escalation_probabilities, &mut worst);
+            let boilerplate = prediction.boilerplate();
+            compare(
+                &format!("{text}: boilerplate"),
+                boilerplate.as_slice(),
+                &[reference.boilerplate_probability],
+                &mut worst,
+            );
+        }
+        assert!(worst.0 <= TOLERANCE, "largest difference {} at {}", worst.0, worst.1);
+        println!("{reference}: largest difference {} at {}", worst.0, worst.1);
+    }
+
+    #[test]
+    fn tiny_bundle_agrees_with_pytorch() {
+        let classifier = reference_path().open(root().join("tests/fixtures/tiny")).unwrap();
+        agrees_with_pytorch(&classifier, "tests/fixtures/tiny/reference.json");
+    }
+
+    #[test]
+    fn int8_cumulative_dense_bundle_agrees_with_pytorch() {
+        let classifier = reference_path().open(root().join("tests/fixtures/tiny/int8")).unwrap();
+        agrees_with_pytorch(&classifier, "tests/fixtures/tiny/int8/reference.json");
+    }
+
+    #[test]
+    #[cfg(feature = "embedded")]
+    fn embedded_bundle_agrees_with_pytorch() {
+        agrees_with_pytorch(&reference_path().embedded().unwrap(), "tests/fixtures/detente-mini-reference.json");
+    }
+
+    /// What 8-bit activations may move a probability by. Random weights carry no margin between labels, so this bounds the
+    /// noise of the arithmetic, not what it does to labels (`docs/performance.md`).
+    const INT8_TOLERANCE: f32 = 0.08;
+
+    fn int8_is_near_f32(open: impl Fn(ClassifierBuilder) -> Classifier, reference: &str) {
+        let json = std::fs::read(root().join(reference)).unwrap();
+        let references: Vec<Reference> = serde_json::from_slice(&json).unwrap();
+        let texts: Vec<&str> = references.iter().map(|reference| reference.text.as_str()).collect();
+        let [int8, f32] = [Precision::Int8, Precision::F32].map(|precision| {
+            let classifier = open(Classifier::builder().precision(precision));
+            assert_eq!(classifier.info().kernel.starts_with("int8"), precision == Precision::Int8);
+            classifier.classify_batch(&texts).unwrap()
+        });
+        let mut worst = (0.0, String::new());
+        for ((int8, f32), text) in int8.iter().zip(&f32).zip(texts) {
+            let topics =
+                |prediction: &Prediction| prediction.topics().map(|topic| topic.probability).collect::<Vec<f32>>();
+            compare(&format!("{text}: topic"), &topics(int8), &topics(f32), &mut worst);
+            compare(text, int8.escalation_probabilities(), f32.escalation_probabilities(), &mut worst);
+            compare(text, int8.boilerplate().as_slice(), f32.boilerplate().as_slice(), &mut worst);
+        }
+        println!("{reference}: largest difference {} at {}", worst.0, worst.1);
+        assert!(worst.0 > 0.0 && worst.0 <= INT8_TOLERANCE, "largest difference {} at {}", worst.0, worst.1);
+    }
+
+    #[test]
+    fn int8_is_near_f32_on_random_weights() {
+        int8_is_near_f32(
+            |builder| builder.open(root().join("tests/fixtures/tiny")).unwrap(),
+            "tests/fixtures/tiny/reference.json",
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "embedded")]
+    fn int8_is_near_f32_on_the_embedded_bundle() {
+        int8_is_near_f32(|builder| builder.embedded().unwrap(), "tests/fixtures/detente-mini-reference.json");
+    }
+}

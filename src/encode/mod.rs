@@ -1,0 +1,9 @@
+//! From text to batches of token ids.
+//!
+//! In: texts. Out: [`Encoding`]s (ids cut into windows), then [`Batch`]es of windows for the encoder.
+
+mod batch;
+mod tokenizer;
+
+pub(crate) use batch::{Batch, batches};
+pub(crate) use tokenizer::{Encoding, TextTokenizer, Window};

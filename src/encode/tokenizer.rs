@@ -1,0 +1,205 @@
+//! Text to token ids, in as many windows as the text needs: nothing is ever cut off.
+
+use tokenizers::Tokenizer;
+
+use crate::error::{BundleFault, Error, Result};
+use crate::text::joined;
+
+/// Texts longer than this many bytes are tokenized in pieces cut at white space, so that the tokenizer's own
+/// bookkeeping (some 100 bytes a byte of text) stays small however long a paragraph is. Tokenizers that split at white
+/// space, as all of the BERT and XLM-R family do, give the same ids either way.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// One slice of a text's tokens, with the special tokens around it: what the encoder sees at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Token ids, special tokens included; at most `max_length`.
+    pub(crate) ids: Vec<u32>,
+    /// Tokens of the text that no window before this one holds.
+    pub(crate) new_tokens: usize,
+}
+
+/// A text as the encoder sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encoding {
+    /// At least one.
+    pub(crate) windows: Vec<Window>,
+    /// Tokens of the text, special tokens not counted.
+    pub(crate) tokens: usize,
+}
+
+/// A tokenizer that knows the window length of its bundle.
+pub(crate) struct TextTokenizer {
+    tokenizer: Tokenizer,
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+    capacity: usize,
+    stride: usize,
+}
+
+impl TextTokenizer {
+    /// Reads a `tokenizer.json`. Padding and truncation that the file may ask for are switched off.
+    ///
+    /// `max_length` counts special tokens, `stride` is the step from window to window in tokens of the text.
+    pub(crate) fn read(json: &[u8], max_length: usize, stride: usize) -> Result<Self, BundleFault> {
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(BundleFault::Tokenizer)?;
+        tokenizer.with_truncation(None).map_err(BundleFault::Tokenizer)?;
+        tokenizer.with_padding(None);
+        let probe = tokenizer.encode("a", true).map_err(BundleFault::Tokenizer)?;
+        let special = probe.get_special_tokens_mask();
+        let before = special.iter().take_while(|&&mask| mask == 1).count();
+        let after = special[before..].iter().rev().take_while(|&&mask| mask == 1).count();
+        let ids = probe.get_ids();
+        let (prefix, suffix) = (ids[..before].to_vec(), ids[ids.len() - after..].to_vec());
+        let capacity = max_length.saturating_sub(before + after);
+        if stride == 0 || stride > capacity {
+            return Err(BundleFault::Inconsistent {
+                file: "bundle.json".into(),
+                problem: format!(
+                    "the stride is {stride}; with max_length {max_length} it must lie between 1 and {capacity}, \
+                     or windows would skip tokens"
+                ),
+            });
+        }
+        Ok(Self { tokenizer, prefix, suffix, capacity, stride })
+    }
+
+    /// One more than the largest id that can occur, added tokens included.
+    pub(crate) fn vocabulary_size(&self) -> usize {
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
+    }
+
+    /// The windows of a text. White space is joined first: a line break inside a paragraph is a space.
+    pub(crate) fn encode(&self, text: &str) -> Result<Encoding> {
+        let ids = self.ids(&joined(text))?;
+        let mut windows = Vec::with_capacity(1 + ids.len() / self.stride);
+        let (mut start, mut seen) = (0, 0);
+        loop {
+            let end = ids.len().min(start + self.capacity);
+            let window = [&self.prefix, &ids[start..end], &self.suffix].concat();
+            windows.push(Window { ids: window, new_tokens: end - seen });
+            if end == ids.len() {
+                return Ok(Encoding { windows, tokens: ids.len() });
+            }
+            seen = end;
+            start += self.stride;
+        }
+    }
+
+    fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for piece in pieces(text) {
+            ids.extend_from_slice(self.tokenizer.encode_fast(piece, false).map_err(Error::Tokenizer)?.get_ids());
+        }
+        Ok(ids)
+    }
+}
+
+/// Cuts a text with joined white space into pieces of at most [`PIECE_BYTES`], at spaces where there are any.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if rest.len() <= PIECE_BYTES {
+            return Some(std::mem::take(&mut rest));
+        }
+        let limit = rest.floor_char_boundary(PIECE_BYTES);
+        let cut = rest[..limit].rfind(' ').filter(|&space| space > 0).unwrap_or(limit);
+        let (piece, tail) = rest.split_at(cut);
+        rest = tail.strip_prefix(' ').unwrap_or(tail);
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/tokenizer.json"));
+
+    /// Window length and stride of the tiny fixture.
+    const MAX_LENGTH: usize = 32;
+    const STRIDE: usize = 24;
+
+    fn tiny() -> TextTokenizer {
+        TextTokenizer::read(TINY, MAX_LENGTH, STRIDE).unwrap()
+    }
+
+    #[test]
+    fn every_language_we_claim_has_known_tokens() {
+        let cases = [
+            ("de", "Die Außenminister berieten über eine Waffenruhe."),
+            ("en", "The ministers discussed a ceasefire."),
+            ("ru", "Министры обсудили прекращение огня."),
+            ("uk", "Міністри обговорили припинення вогню, її й ґрунт."),
+            ("pl", "Ministrowie omówili zawieszenie broni, źdźbło i żółw."),
+            ("fr", "Les ministres ont évoqué un cessez-le-feu."),
+            ("es", "Los ministros hablaron de un alto el fuego mañana."),
+            ("it", "I ministri hanno parlato di una tregua."),
+            ("tr", "Bakanlar ateşkesi görüştü, ığdır."),
+            ("ar", "ناقش الوزراء وقف إطلاق النار."),
+            ("zh", "部长们讨论了停火问题。"),
+            ("cs", "Ministři jednali o příměří, žluťoučký kůň."),
+        ];
+        let tokenizer = tiny();
+        let unknown = tokenizer.tokenizer.encode_fast("\u{10FFFD}", false).unwrap().get_ids().last().copied();
+        for (language, text) in cases {
+            let ids = tokenizer.ids(text).unwrap();
+            let known = ids.iter().filter(|&&id| Some(id) != unknown).count();
+            assert!(known * 2 > ids.len(), "{language}: {known} of {} tokens known", ids.len());
+        }
+    }
+
+    #[test]
+    fn windows_cover_every_token_once_and_overlap() {
+        let tokenizer = tiny();
+        for words in [0usize, 1, 2, 7, 8, 9, 10, 11, 40, 500] {
+            let text = "Waffenruhe ".repeat(words);
+            let ids = tokenizer.ids(&joined(&text)).unwrap();
+            let encoding = tokenizer.encode(&text).unwrap();
+            assert_eq!(encoding.tokens, ids.len(), "{words} words");
+            assert_eq!(
+                encoding.windows.iter().map(|window| window.new_tokens).sum::<usize>(),
+                ids.len(),
+                "{words} words"
+            );
+            let (before, after) = (tokenizer.prefix.len(), tokenizer.suffix.len());
+            for (index, window) in encoding.windows.iter().enumerate() {
+                assert!(window.ids.len() <= MAX_LENGTH, "{words} words, window {index}");
+                let content = &window.ids[before..window.ids.len() - after];
+                assert_eq!(
+                    content,
+                    &ids[index * STRIDE..index * STRIDE + content.len()],
+                    "{words} words, window {index}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn long_texts_get_the_same_ids_in_pieces() {
+        let tokenizer = tiny();
+        let text = "Переговоры о перемирии продолжаются, sagte der Sprecher. ".repeat(900);
+        assert!(text.len() > 2 * PIECE_BYTES);
+        let text = joined(&text);
+        let whole = tokenizer.tokenizer.encode_fast(text.as_ref(), false).unwrap();
+        assert_eq!(tokenizer.ids(&text).unwrap(), whole.get_ids());
+    }
+
+    #[test]
+    fn pieces_cut_text_without_spaces_at_characters() {
+        let text = "停火".repeat(PIECE_BYTES);
+        assert_eq!(pieces(&text).collect::<String>(), text);
+        assert!(pieces(&text).all(|piece| piece.len() <= PIECE_BYTES));
+    }
+
+    #[test]
+    fn a_stride_that_skips_tokens_is_refused() {
+        for stride in [0, MAX_LENGTH - 1, MAX_LENGTH, 1000] {
+            let fault = TextTokenizer::read(TINY, MAX_LENGTH, stride).err().expect("refused");
+            assert!(fault.to_string().contains("stride"), "{stride}: {fault}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The transformer: batches of token ids to one vector a window.
+//!
+//! In: [`Batch`]es. Out: B vectors of H numbers, pooled. [`candle`] is the reference for every family; [`int8`] runs the
+//! BERT family on our own [`crate::kernels`]; [`hash`] stands in for a transformer where text, batching, output and long
+//! runs are tested without arithmetic.
+
+mod candle;
+mod config;
+mod hash;
+mod int8;
+mod weights;
+
+use serde::Deserialize;
+
+use crate::encode::Batch;
+use crate::error::{BundleFault, Error, Result};
+use crate::kernels;
+
+use config::Activation;
+pub(crate) use config::{EncoderConfig, Family};
+pub(crate) use weights::Weights;
+
+/// One implementation of the encoder.
+pub(crate) trait Encoder: Send + Sync {
+    /// (B, H), row-major, in the order of the batch's windows. A row depends on its own window alone, bit for bit.
+    fn forward(&self, batch: &Batch<'_>) -> Result<Vec<f32>>;
+
+    /// What computes, for people (`candle f32`).
+    fn kernel(&self) -> &'static str;
+
+    /// [`Precision::F32`] or [`Precision::Int8`].
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+}
+
+/// How (T, H) hidden states become one vector of H numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pooling {
+    /// The mean over all tokens, special tokens included (sentence-transformers, `pooling_mode_mean_tokens`).
+    Mean,
+    /// The first token (sentence-transformers, `pooling_mode_cls_token`).
+    Cls,
+}
+
+/// The arithmetic of the encoder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// [`Precision::Int8`] where the bundle stores its weights so and the CPU has instructions for it, else
+    /// [`Precision::F32`].
+    #[default]
+    Auto,
+    /// 32-bit floats, on Candle: the reference.
+    F32,
+    /// 8-bit integers: weights by output channel, activations by token; sums, normalisation and attention in 32 bits.
+    Int8,
+}
+
+/// How an encoder is to compute.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EncoderOptions {
+    pub(crate) precision: Precision,
+    /// Name of a kernel to force (`scalar`), for debugging; it must be among [`kernels::names`].
+    pub(crate) kernel: Option<String>,
+}
+
+impl EncoderOptions {
+    /// Refuses a kernel that this CPU does not have.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.kernel {
+            Some(wanted) if !kernels::names().contains(&wanted.as_str()) => {
+                Err(Error::Kernel { wanted: wanted.clone(), found: kernels::names() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Builds the encoder that a configuration asks for; every tensor it needs is checked for presence, shape and finiteness.
+pub(crate) fn load(
+    config: &EncoderConfig,
+    pooling: Pooling,
+    weights: Option<&Weights<'_>>,
+    options: &EncoderOptions,
+) -> Result<Box<dyn Encoder>, BundleFault> {
+    let missing = || BundleFault::Inconsistent {
+        file: "bundle.json".into(),
+        problem: "a bert bundle needs encoder.safetensors among its files".into(),
+    };
+    if config.family == Family::Hash {
+        return Ok(Box::new(hash::HashEncoder::new(config.hidden_size)));
+    }
+    let weights = weights.ok_or_else(missing)?;
+    let kernel = kernels::detect(options.kernel.as_deref());
+    let int8 = match options.precision {
+        Precision::F32 => false,
+        Precision::Int8 => true,
+        Precision::Auto => {
+            weights.is_int8("encoder.layer.0.output.dense.weight")
+                && config.activation == Activation::Gelu
+                && kernel.is_fast()
+        }
+    };
+    match (int8, config.activation) {
+        (false, _) => Ok(Box::new(candle::BertEncoder::load(config, pooling, weights)?)),
+        (true, Activation::Gelu) => Ok(Box::new(int8::Int8Encoder::load(config, pooling, weights, kernel)?)),
+        (true, other) => Err(BundleFault::Inconsistent {
+            file: "config.json".into(),
+            problem: format!("int8 computes the activation \"gelu\" only, not {other:?}; use --precision f32"),
+        }),
+    }
+}

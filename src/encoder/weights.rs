@@ -1,0 +1,176 @@
+//! Tensors of a safetensors file, checked and widened to f32.
+
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::error::BundleFault;
+
+/// A safetensors file of a bundle.
+pub(crate) struct Weights<'b> {
+    file: &'static str,
+    tensors: SafeTensors<'b>,
+}
+
+/// Row-major int8 numbers, each row by its own scale.
+pub(crate) struct Int8Matrix {
+    pub(crate) values: Vec<i8>,
+    pub(crate) scales: Vec<f32>,
+}
+
+impl<'b> Weights<'b> {
+    /// Reads the header; `file` is the name that messages give.
+    pub(crate) fn read(file: &'static str, bytes: &'b [u8]) -> Result<Self, BundleFault> {
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|source| BundleFault::Tensors { file: file.into(), source })?;
+        Ok(Self { file, tensors })
+    }
+
+    /// Whether a tensor of that name is there.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
+    /// A tensor as f32, row-major, of exactly the expected shape, all values finite. I8 is multiplied by its row's scale
+    /// in `<name>.scale`: those products are what the model means.
+    pub(crate) fn f32(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, BundleFault> {
+        let view = self.view(name, expected)?;
+        let data = view.data();
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::F32 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            Dtype::F16 => data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+            Dtype::BF16 => data.as_chunks().0.iter().map(|&bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+            Dtype::I8 => {
+                let scales = self.f32(&format!("{name}.scale"), &expected[..1])?;
+                let columns = expected[1..].iter().product::<usize>().max(1);
+                let rows = data.chunks_exact(columns).zip(&scales);
+                rows.flat_map(|(row, &scale)| row.iter().map(move |&byte| f32::from(byte.cast_signed()) * scale))
+                    .collect()
+            }
+            other => {
+                return Err(BundleFault::Dtype {
+                    file: self.file.into(),
+                    tensor: name.into(),
+                    found: format!("{other:?}"),
+                });
+            }
+        };
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(BundleFault::NotFinite { file: self.file.into(), tensor: name.into() });
+        }
+        Ok(values)
+    }
+
+    /// A matrix as int8 rows with a scale for each, and whether it is stored so; other types are quantised here, each row
+    /// to 127 steps either way.
+    pub(crate) fn int8(&self, name: &str, rows: usize, columns: usize) -> Result<Int8Matrix, BundleFault> {
+        let view = self.view(name, &[rows, columns])?;
+        if view.dtype() == Dtype::I8 {
+            let scales = self.f32(&format!("{name}.scale"), &[rows])?;
+            return Ok(Int8Matrix { values: view.data().iter().map(|byte| byte.cast_signed()).collect(), scales });
+        }
+        let mut matrix = Int8Matrix { values: Vec::with_capacity(rows * columns), scales: Vec::with_capacity(rows) };
+        for row in self.f32(name, &[rows, columns])?.chunks_exact(columns) {
+            let scale = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs())) / 127.0;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            matrix.values.extend(row.iter().map(|value| (value * inverse).round_ties_even() as i8));
+            matrix.scales.push(scale);
+        }
+        Ok(matrix)
+    }
+
+    /// Whether a tensor is stored as int8.
+    pub(crate) fn is_int8(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok_and(|view| view.dtype() == Dtype::I8)
+    }
+
+    /// The shape of a tensor.
+    pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>, BundleFault> {
+        match self.tensors.tensor(name) {
+            Ok(view) => Ok(view.shape().to_vec()),
+            Err(_) => Err(self.missing(name)),
+        }
+    }
+
+    fn view(&self, name: &str, expected: &[usize]) -> Result<TensorView<'_>, BundleFault> {
+        let view = self.tensors.tensor(name).map_err(|_| self.missing(name))?;
+        if view.shape() != expected {
+            return Err(BundleFault::Shape {
+                file: self.file.into(),
+                tensor: name.into(),
+                expected: expected.to_vec(),
+                found: view.shape().to_vec(),
+            });
+        }
+        Ok(view)
+    }
+
+    fn missing(&self, name: &str) -> BundleFault {
+        BundleFault::MissingTensor { file: self.file.into(), tensor: name.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn file(tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> Vec<u8> {
+        let views: HashMap<String, TensorView<'_>> = tensors
+            .iter()
+            .map(|(name, dtype, shape, data)| {
+                ((*name).to_string(), TensorView::new(*dtype, shape.clone(), data).unwrap())
+            })
+            .collect();
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    fn le(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn int8_rows_are_multiplied_by_their_scale() {
+        let data: Vec<u8> = [-127i8, 0, 127, 1, -2, 3].iter().map(|value| value.cast_unsigned()).collect();
+        let bytes = file(&[("w", Dtype::I8, vec![2, 3], data), ("w.scale", Dtype::F32, vec![2], le(&[0.5, 2.0]))]);
+        let weights = Weights::read("encoder.safetensors", &bytes).unwrap();
+        assert_eq!(weights.f32("w", &[2, 3]).unwrap(), [-63.5, 0.0, 63.5, 2.0, -4.0, 6.0]);
+    }
+
+    #[test]
+    fn faults_name_the_tensor() {
+        let bytes = file(&[
+            ("nan", Dtype::F32, vec![2], le(&[1.0, f32::NAN])),
+            ("int", Dtype::I64, vec![1], vec![0; 8]),
+            ("half", Dtype::F16, vec![1], f16::INFINITY.to_le_bytes().to_vec()),
+            ("unscaled", Dtype::I8, vec![2, 1], vec![1, 2]),
+        ]);
+        let weights = Weights::read("encoder.safetensors", &bytes).unwrap();
+        let cases: [(&str, &[usize], &str); 6] = [
+            ("nan", &[2], "encoder.safetensors: tensor nan holds a value that is not finite"),
+            ("half", &[1], "encoder.safetensors: tensor half holds a value that is not finite"),
+            ("nan", &[3], "encoder.safetensors: tensor nan has shape [2], the configuration asks for [3]"),
+            (
+                "int",
+                &[1],
+                "encoder.safetensors: tensor int is stored as I64; F32, F16, BF16 and I8 with a .scale tensor are read",
+            ),
+            ("gone", &[1], "encoder.safetensors has no tensor gone"),
+            ("unscaled", &[2, 1], "encoder.safetensors has no tensor unscaled.scale"),
+        ];
+        for (name, shape, message) in cases {
+            assert_eq!(weights.f32(name, shape).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn truncated_and_lying_files_are_refused() {
+        let bytes = file(&[("w", Dtype::F32, vec![4], le(&[0.0; 4]))]);
+        for cut in 0..bytes.len() {
+            assert!(Weights::read("encoder.safetensors", &bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut lying = bytes.clone();
+        lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(Weights::read("encoder.safetensors", &lying).is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! Sentence vectors to logits: linear maps, with one dense-tanh layer before them if the bundle has one.
+//!
+//! In: the vectors of a text's windows. Out: [`Logits`] of the text.
+//!
+//! A text of one window has one vector. Of a longer one, a topic's logit is the **maximum** over the windows: a topic is
+//! there if any part of the text says something about it. Escalation and boilerplate are judgements on the paragraph as
+//! a whole, which lose badly when they are made on slices, so they are computed **once**, from the mean of the windows'
+//! vectors weighted by the tokens that each window is the first to hold. With mean pooling that is nearly the vector that
+//! one window of unlimited length would give.
+
+use serde::Deserialize;
+
+use crate::encode::Window;
+use crate::encoder::Weights;
+use crate::error::BundleFault;
+use crate::label::Scheme;
+
+const FILE: &str = "heads.safetensors";
+
+/// What the logits of the ordinal scale mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ScaleHead {
+    /// One logit a level.
+    Softmax,
+    /// One logit for each step between levels: logit of P(level > k), the cumulative-link form (McCullagh 1980).
+    Cumulative,
+}
+
+impl ScaleHead {
+    /// Number of logits for a number of levels.
+    pub(crate) fn logits(self, levels: usize) -> usize {
+        match self {
+            Self::Softmax => levels,
+            Self::Cumulative => levels.saturating_sub(1),
+        }
+    }
+}
+
+/// Raw outputs for one text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Logits {
+    /// One a topic.
+    pub(crate) topics: Vec<f32>,
+    /// As [`ScaleHead::logits`] says; empty without a scale.
+    pub(crate) scale: Vec<f32>,
+    /// `None` if the scheme has no boilerplate flag.
+    pub(crate) boilerplate: Option<f32>,
+}
+
+/// The heads of a bundle.
+pub(crate) struct Heads {
+    dense: Option<Linear>,
+    topics: Option<Linear>,
+    scale: Option<Linear>,
+    boilerplate: Option<Linear>,
+    hidden_size: usize,
+}
+
+impl Heads {
+    /// Reads the heads that the scheme asks for and checks their shapes against it.
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        scheme: &Scheme,
+        scale_head: ScaleHead,
+        hidden_size: usize,
+    ) -> Result<Self, BundleFault> {
+        let dense = if weights.contains("dense.weight") {
+            let rows = weights.shape("dense.weight")?.first().copied().unwrap_or(0);
+            Some(Linear::load(weights, "dense", rows, hidden_size)?)
+        } else {
+            None
+        };
+        let features = dense.as_ref().map_or(hidden_size, |dense| dense.bias.len());
+        let head =
+            |name: &str, rows: usize| (rows > 0).then(|| Linear::load(weights, name, rows, features)).transpose();
+        Ok(Self {
+            topics: head("topics", scheme.topics.len())?,
+            scale: match &scheme.scale {
+                Some(scale) => head(&scale.name, scale_head.logits(scale.levels.len()))?,
+                None => None,
+            },
+            boilerplate: head("boilerplate", usize::from(scheme.boilerplate))?,
+            dense,
+            hidden_size,
+        })
+    }
+
+    /// The logits of a text from its windows and their vectors (B, H).
+    pub(crate) fn logits(&self, windows: &[Window], vectors: &[&[f32]]) -> Logits {
+        let combined;
+        let whole = match vectors {
+            [single] => *single,
+            _ => {
+                combined = combine(windows, vectors, self.hidden_size);
+                &combined
+            }
+        };
+        let features = self.features(whole);
+        let topics = match (&self.topics, vectors) {
+            (None, _) => Vec::new(),
+            (Some(head), [_]) => head.apply(&features),
+            (Some(head), _) => {
+                let mut best = vec![f32::NEG_INFINITY; head.bias.len()];
+                for vector in vectors {
+                    for (best, logit) in best.iter_mut().zip(head.apply(&self.features(vector))) {
+                        *best = best.max(logit);
+                    }
+                }
+                best
+            }
+        };
+        Logits {
+            topics,
+            scale: self.scale.as_ref().map_or_else(Vec::new, |head| head.apply(&features)),
+            boilerplate: self.boilerplate.as_ref().map(|head| head.apply(&features)[0]),
+        }
+    }
+
+    fn features(&self, vector: &[f32]) -> Vec<f32> {
+        match &self.dense {
+            Some(dense) => dense.apply(vector).into_iter().map(f32::tanh).collect(),
+            None => vector.to_vec(),
+        }
+    }
+}
+
+/// Mean of the windows' vectors, weighted by new tokens.
+fn combine(windows: &[Window], vectors: &[&[f32]], hidden_size: usize) -> Vec<f32> {
+    let total: usize = windows.iter().map(|window| window.new_tokens).sum();
+    let mut mean = vec![0.0; hidden_size];
+    for (window, vector) in windows.iter().zip(vectors) {
+        let weight = window.new_tokens as f32 / total.max(1) as f32;
+        for (mean, value) in mean.iter_mut().zip(*vector) {
+            *mean += weight * value;
+        }
+    }
+    mean
+}
+
+/// y = W x + b
+struct Linear {
+    /// (rows, columns), row-major.
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Linear {
+    fn load(weights: &Weights<'_>, name: &str, rows: usize, columns: usize) -> Result<Self, BundleFault> {
+        if rows == 0 || columns == 0 {
+            return Err(BundleFault::Inconsistent {
+                file: FILE.into(),
+                problem: format!("{name} has no rows or no columns"),
+            });
+        }
+        Ok(Self {
+            weight: weights.f32(&format!("{name}.weight"), &[rows, columns])?,
+            bias: weights.f32(&format!("{name}.bias"), &[rows])?,
+        })
+    }
+
+    fn apply(&self, x: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(x.len());
+        rows.zip(&self.bias).map(|(row, bias)| bias + row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).collect()
+    }
+}

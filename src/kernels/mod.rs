@@ -1,0 +1,90 @@
+//! Arithmetic of the int8 encoder: one safe entry ([`Kernel`]), one implementation for each instruction set.
+//!
+//! In: rows of activations, packed weights. Out: rows of activations. [`scalar`] is always there and defines the result;
+//! every other kernel gives the same bits. Integer sums are exact in any order, and float code is written once, in
+//! [`portable`], in 16 lanes with explicit fused multiply-adds, so that every instruction set adds in the same order.
+//!
+//! A kernel is a type that can only be made where its instructions exist ([`detect`]); its methods are safe.
+
+#![allow(unsafe_code)]
+// Loops over registers are written by index: rows, panels and lanes of several arrays run in step.
+#![allow(clippy::needless_range_loop)]
+
+mod pack;
+mod portable;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use pack::{PackedLinear, QuantisedRows};
+pub(crate) use portable::AttentionScratch;
+
+/// Where one attention head finds its numbers in the rows of a sequence, (T, `stride`) with query, key and value at their
+/// offsets, `size` numbers each, and where it leaves its own: (T, `out_stride`) from offset `out` on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadLayout {
+    pub(crate) tokens: usize,
+    pub(crate) stride: usize,
+    pub(crate) query: usize,
+    pub(crate) key: usize,
+    pub(crate) value: usize,
+    pub(crate) size: usize,
+    pub(crate) out_stride: usize,
+    pub(crate) out: usize,
+}
+
+/// The operations of an encoder layer.
+pub(crate) trait Kernel: Send + Sync {
+    /// What computes, for people (`int8 avx512-vnni`).
+    fn name(&self) -> &'static str;
+
+    /// The last word of the name (`avx512-vnni`).
+    fn short_name(&self) -> &'static str {
+        self.name().rsplit(' ').next().unwrap_or_default()
+    }
+
+    /// Whether it uses instructions made for the purpose; the scalar reference does not.
+    fn is_fast(&self) -> bool {
+        true
+    }
+
+    /// Rows (M, K) f32 to int8, each row by its own scale: `round(x · 127 / max|x|)`, ties to even.
+    fn quantise(&self, x: &[f32], rows: &mut QuantisedRows);
+
+    /// `out = x · Wᵀ + b` with (M, K) rows and (N, K) weights: exact int32 sums, then
+    /// `fma(sum, row scale · weight scale, bias)`. (M, N)
+    fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, out: &mut [f32]);
+
+    /// `x[r] = LayerNorm(x[r] + residual[r])` for each row of `gain.len()` numbers, in place.
+    fn add_layer_norm(&self, x: &mut [f32], residual: &[f32], gain: &[f32], bias: &[f32], epsilon: f32);
+
+    /// GELU with the error function, in place; absolute error below 5e-7 · max(1, |x|).
+    fn gelu(&self, x: &mut [f32]);
+
+    /// Scaled dot-product attention of one head over one sequence; writes nothing but the head's own columns of `out`.
+    fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]);
+}
+
+/// Every kernel that this CPU can run, fastest first; the last is the scalar reference.
+pub(crate) fn available() -> Vec<Box<dyn Kernel>> {
+    let mut kernels: Vec<Box<dyn Kernel>> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    x86_64::available(&mut kernels);
+    kernels.push(Box::new(scalar::Scalar));
+    kernels
+}
+
+/// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `scalar`), fastest first.
+pub(crate) fn names() -> Vec<&'static str> {
+    available().iter().map(|kernel| kernel.short_name()).collect()
+}
+
+/// The wanted kernel if this CPU has it, else the fastest.
+pub(crate) fn detect(wanted: Option<&str>) -> Box<dyn Kernel> {
+    let mut kernels = available();
+    let chosen = kernels.iter().position(|kernel| wanted == Some(kernel.short_name()));
+    kernels.swap_remove(chosen.unwrap_or(0))
+}

@@ -1,0 +1,82 @@
+//! Layouts that the kernels read front to back: weights in panels of output channels, activations in blocks of rows.
+//!
+//! `vpdpbusd` and its kin multiply four neighbouring bytes of unsigned activations with four of signed weights and add
+//! them to one 32-bit sum. So K is cut into groups of four. Activations are stored as q + 128; each sum starts at
+//! -128 · Σ w, which takes the 128 out again.
+
+/// Output channels in one panel: the 32-bit lanes of a 512-bit register.
+pub(crate) const PANEL: usize = 16;
+
+/// Rows in one block: as many as a kernel keeps sums for.
+pub(crate) const BLOCK: usize = 8;
+
+/// Bytes of K that are multiplied and added at once.
+pub(crate) const GROUP: usize = 4;
+
+/// Weights (N, K) of a linear map, packed once when a bundle is opened.
+pub(crate) struct PackedLinear {
+    pub(crate) outputs: usize,
+    /// Groups of four along K, the last filled up with zeros.
+    pub(crate) groups: usize,
+    /// [panel][group][channel in panel][byte in group]; N is filled up with zero channels.
+    pub(crate) panels: Vec<[i8; PANEL * GROUP]>,
+    /// Value of one step of each channel, one a channel of a panel.
+    pub(crate) scales: Vec<[f32; PANEL]>,
+    pub(crate) bias: Vec<[f32; PANEL]>,
+    /// -128 · Σ w of each channel.
+    pub(crate) start: Vec<[i32; PANEL]>,
+}
+
+impl PackedLinear {
+    /// Packs row-major (N, K) int8 weights with a scale for each row, and a bias.
+    pub(crate) fn pack(weights: &[i8], scales: &[f32], bias: &[f32], inputs: usize) -> Self {
+        let outputs = scales.len();
+        assert_eq!(weights.len(), outputs * inputs, "(N, K) weights");
+        assert_eq!(bias.len(), outputs, "one bias a channel");
+        let groups = inputs.div_ceil(GROUP);
+        let panel_count = outputs.div_ceil(PANEL);
+        let mut panels = vec![[0i8; PANEL * GROUP]; panel_count * groups];
+        let mut start = vec![[0i32; PANEL]; panel_count];
+        for (channel, row) in weights.chunks_exact(inputs).enumerate() {
+            let (panel, lane) = (channel / PANEL, channel % PANEL);
+            for (group, bytes) in row.chunks(GROUP).enumerate() {
+                let place = &mut panels[panel * groups + group][lane * GROUP..];
+                place[..bytes.len()].copy_from_slice(bytes);
+            }
+            start[panel][lane] = -128 * row.iter().map(|&weight| i32::from(weight)).sum::<i32>();
+        }
+        let lanes = |values: &[f32]| {
+            let mut rows = vec![[0.0; PANEL]; panel_count];
+            for (index, &value) in values.iter().enumerate() {
+                rows[index / PANEL][index % PANEL] = value;
+            }
+            rows
+        };
+        Self { outputs, groups, panels, scales: lanes(scales), bias: lanes(bias), start }
+    }
+}
+
+/// Activations (M, K) as int8 with a scale for each row.
+#[derive(Default)]
+pub(crate) struct QuantisedRows {
+    pub(crate) rows: usize,
+    pub(crate) inputs: usize,
+    pub(crate) groups: usize,
+    /// [block][group][row in block][byte in group], each byte q + 128; M is filled up with rows of zero.
+    pub(crate) blocks: Vec<[u8; BLOCK * GROUP]>,
+    /// Value of one step of each row, M filled up to whole blocks.
+    pub(crate) scales: Vec<f32>,
+}
+
+impl QuantisedRows {
+    /// Makes room for (M, K) rows; every byte that is not a row's stands for zero.
+    pub(crate) fn resize(&mut self, rows: usize, inputs: usize) {
+        self.rows = rows;
+        self.inputs = inputs;
+        self.groups = inputs.div_ceil(GROUP);
+        self.blocks.clear();
+        self.blocks.resize(rows.div_ceil(BLOCK) * self.groups, [128; BLOCK * GROUP]);
+        self.scales.clear();
+        self.scales.resize(rows.next_multiple_of(BLOCK), 0.0);
+    }
+}

@@ -1,0 +1,198 @@
+//! One suite for all kernels: whatever the CPU offers must give the bits of the scalar reference.
+
+use crate::kernels::pack::{PackedLinear, QuantisedRows};
+use crate::kernels::portable::AttentionScratch;
+use crate::kernels::scalar::Scalar;
+use crate::kernels::{HeadLayout, Kernel, available};
+
+/// SplitMix64 (Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// In [-1, 1).
+    fn float(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+    }
+
+    fn floats(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.float()).collect()
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.bits() % limit as u64) as usize
+    }
+}
+
+fn fast_kernels() -> Vec<Box<dyn Kernel>> {
+    let mut kernels = available();
+    let last = kernels.pop().map(|kernel| kernel.name());
+    assert_eq!(last, Some("int8 scalar"));
+    kernels
+}
+
+fn assert_same(case: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{case}");
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found.to_bits(), expected.to_bits(), "{case}, number {index}: {found} and {expected}");
+    }
+}
+
+fn quantised(kernel: &dyn Kernel, x: &[f32], rows: usize, inputs: usize) -> QuantisedRows {
+    let mut quantised = QuantisedRows::default();
+    quantised.resize(rows, inputs);
+    kernel.quantise(x, &mut quantised);
+    quantised
+}
+
+#[test]
+fn linear_maps_of_all_shapes_have_the_same_bits() {
+    let mut random = Random(1);
+    let mut shapes =
+        vec![(1, 1, 1), (8, 16, 64), (9, 17, 65), (7, 48, 384), (64, 50, 33), (3, 400, 1536), (17, 1152, 384)];
+    shapes.extend((0..60).map(|_| (1 + random.below(20), 1 + random.below(100), 1 + random.below(200))));
+    for (rows, outputs, inputs) in shapes {
+        let x = random.floats(rows * inputs);
+        let weights: Vec<i8> = (0..outputs * inputs).map(|_| (random.bits() >> 56) as u8 as i8).collect();
+        let packed = PackedLinear::pack(&weights, &random.floats(outputs), &random.floats(outputs), inputs);
+        let mut expected = vec![f32::NAN; rows * outputs];
+        Scalar.linear(&quantised(&Scalar, &x, rows, inputs), &packed, &mut expected);
+        assert!(expected.iter().all(|value| value.is_finite()));
+        for kernel in fast_kernels() {
+            let mut found = vec![f32::NAN; rows * outputs];
+            kernel.linear(&quantised(kernel.as_ref(), &x, rows, inputs), &packed, &mut found);
+            assert_same(&format!("{}, M {rows} N {outputs} K {inputs}", kernel.name()), &found, &expected);
+        }
+    }
+}
+
+#[test]
+fn extreme_bytes_do_not_saturate() {
+    for inputs in [4, 64, 1536, 4096] {
+        for (activation, weight) in [(1.0, -128i8), (-1.0, -128), (1.0, 127), (-1.0, 127)] {
+            let packed = PackedLinear::pack(&vec![weight; 3 * inputs], &[1.0; 3], &[0.0; 3], inputs);
+            let exact = activation * 127.0 * f32::from(weight) * inputs as f32 * (1.0 / 127.0);
+            for kernel in available() {
+                let rows = quantised(kernel.as_ref(), &vec![activation; inputs], 1, inputs);
+                let mut found = [0.0; 3];
+                kernel.linear(&rows, &packed, &mut found);
+                for value in found {
+                    assert!((value / exact - 1.0).abs() < 1e-6, "{}: {value} instead of {exact}", kernel.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn quantised_rows_are_the_rounded_numbers() {
+    let mut random = Random(2);
+    for (rows, inputs) in [(1, 1), (5, 7), (8, 16), (9, 33), (20, 384)] {
+        let mut x = random.floats(rows * inputs);
+        x[..inputs].fill(0.0);
+        let expected = quantised(&Scalar, &x, rows, inputs);
+        assert_eq!(expected.scales[0], 0.0);
+        let identity: Vec<i8> = (0..inputs * inputs).map(|index| i8::from(index / inputs == index % inputs)).collect();
+        let packed = PackedLinear::pack(&identity, &vec![1.0; inputs], &vec![0.0; inputs], inputs);
+        let mut back = vec![0.0; rows * inputs];
+        Scalar.linear(&expected, &packed, &mut back);
+        for (row, (back, x)) in back.chunks(inputs).zip(x.chunks(inputs)).enumerate() {
+            let largest = x.iter().fold(0.0f32, |best, value| best.max(value.abs()));
+            for (back, x) in back.iter().zip(x) {
+                assert!((back - x).abs() <= largest / 127.0 * 0.500_01, "row {row}: {x} came back as {back}");
+            }
+        }
+        for kernel in fast_kernels() {
+            let found = quantised(kernel.as_ref(), &x, rows, inputs);
+            assert_eq!(found.blocks, expected.blocks, "{}, {rows} rows of {inputs}", kernel.name());
+            assert_same(kernel.name(), &found.scales, &expected.scales);
+        }
+    }
+}
+
+#[test]
+fn float_operations_have_the_same_bits() {
+    let mut random = Random(3);
+    for size in [1, 2, 15, 16, 17, 31, 64, 100, 384] {
+        let rows = 1 + random.below(5);
+        let [x, residual] = [(); 2].map(|()| random.floats(rows * size));
+        let [gain, bias] = [(); 2].map(|()| random.floats(size));
+        let mut normed = x.clone();
+        Scalar.add_layer_norm(&mut normed, &residual, &gain, &bias, 1e-12);
+        let mut activated: Vec<f32> = x.iter().map(|value| value * 9.0).collect();
+        Scalar.gelu(&mut activated);
+        for kernel in fast_kernels() {
+            let mut found = x.clone();
+            kernel.add_layer_norm(&mut found, &residual, &gain, &bias, 1e-12);
+            assert_same(&format!("{} layer norm of {size}", kernel.name()), &found, &normed);
+            let mut found: Vec<f32> = x.iter().map(|value| value * 9.0).collect();
+            kernel.gelu(&mut found);
+            assert_same(&format!("{} gelu of {size}", kernel.name()), &found, &activated);
+        }
+    }
+}
+
+/// Attention in f64, by the book (Vaswani et al. 2017).
+fn attention_f64(qkv: &[f32], layout: HeadLayout) -> Vec<f64> {
+    let HeadLayout { tokens, stride, query, key, value, size, .. } = layout;
+    let at = |token: usize, offset: usize| f64::from(qkv[token * stride + offset]);
+    let mut out = Vec::new();
+    for row in 0..tokens {
+        let scores: Vec<f64> = (0..tokens)
+            .map(|other| (0..size).map(|d| at(row, query + d) * at(other, key + d)).sum::<f64>() / (size as f64).sqrt())
+            .collect();
+        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let powers: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        out.extend((0..size).map(|d| (0..tokens).map(|other| powers[other] * at(other, value + d)).sum::<f64>() / sum));
+    }
+    out
+}
+
+#[test]
+fn attention_is_right_and_has_the_same_bits() {
+    /// f32 sums of some hundred products of numbers up to 3.
+    const TOLERANCE: f64 = 5e-6;
+    let mut random = Random(4);
+    let mut scratch = AttentionScratch::default();
+    for (tokens, size) in
+        [(1, 8), (2, 32), (3, 32), (4, 64), (5, 33), (16, 32), (31, 32), (33, 16), (70, 32), (256, 32)]
+    {
+        let hidden = size + 5;
+        let layout = HeadLayout {
+            tokens,
+            stride: 3 * hidden,
+            query: 2,
+            key: hidden + 1,
+            value: 2 * hidden + 3,
+            size,
+            out_stride: hidden,
+            out: 4,
+        };
+        let qkv: Vec<f32> = random.floats(tokens * layout.stride).iter().map(|value| value * 3.0).collect();
+        let mut expected = vec![7.0; tokens * hidden];
+        Scalar.attention(&qkv, layout, &mut scratch, &mut expected);
+        let exact = attention_f64(&qkv, layout);
+        for (row, (line, exact)) in expected.chunks(hidden).zip(exact.chunks(size)).enumerate() {
+            for (found, exact) in line[4..4 + size].iter().zip(exact) {
+                assert!(
+                    (f64::from(*found) - exact).abs() < TOLERANCE,
+                    "T {tokens}, size {size}, row {row}: {found}, {exact}"
+                );
+            }
+            assert!(line[..4].iter().chain(&line[4 + size..]).all(|&value| value == 7.0), "nothing else is written");
+        }
+        for kernel in fast_kernels() {
+            let mut found = vec![7.0; tokens * hidden];
+            kernel.attention(&qkv, layout, &mut scratch, &mut found);
+            assert_same(&format!("{}, T {tokens}, size {size}", kernel.name()), &found, &expected);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! AVX2: bytes are widened to 16 bits first, because `maddubs` saturates at sums that occur here.
+
+use std::arch::x86_64::{
+    __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
+};
+
+use crate::kernels::HeadLayout;
+use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::portable::{self, AttentionScratch, Sums};
+use crate::kernels::x86_64::{kernel, quad, registers};
+
+/// Rows that have their sums in registers at once.
+const ROWS: usize = 4;
+
+/// Channels whose sums are made at once: two registers of four channels, each channel as two part sums.
+const CHANNELS: usize = 8;
+
+/// Exists only on CPUs with AVX2 and FMA.
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn new() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+kernel!(Avx2, "int8 avx2", "avx2,fma", 1, tile, registers::Avx2);
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn tile<const PANELS: usize>(
+    block: &[[u8; BLOCK * GROUP]],
+    panels: &[&[[i8; PANEL * GROUP]]; PANELS],
+    start: &[[i32; PANEL]; PANELS],
+) -> Sums<PANELS> {
+    let mut out = [[[0; PANEL]; BLOCK]; PANELS];
+    for panel in 0..PANELS {
+        for channel in (0..PANEL).step_by(CHANNELS) {
+            for first in (0..BLOCK).step_by(ROWS) {
+                let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+                for (activations, weights) in block.iter().zip(panels[panel]) {
+                    let bytes: &[i8; CHANNELS * GROUP] = half(weights, channel);
+                    // SAFETY: 16 bytes are read from each half of an array of 32 bytes.
+                    let weights = [0, 16].map(|at| unsafe { _mm_loadu_si128(bytes.as_ptr().add(at).cast()) });
+                    let weights: [__m256i; 2] = [_mm256_cvtepi8_epi16(weights[0]), _mm256_cvtepi8_epi16(weights[1])];
+                    for row in 0..ROWS {
+                        let activation = _mm256_set1_epi64x(widen(quad(activations, first + row)));
+                        for pair in 0..2 {
+                            let products = _mm256_madd_epi16(activation, weights[pair]);
+                            sums[row][pair] = _mm256_add_epi32(sums[row][pair], products);
+                        }
+                    }
+                }
+                for row in 0..ROWS {
+                    // Part sums of channels 0 1 4 5 | 2 3 6 7, then 0 to 7.
+                    let added = _mm256_hadd_epi32(sums[row][0], sums[row][1]);
+                    let ordered = _mm256_permute4x64_epi64::<0b11_01_10_00>(added);
+                    // SAFETY: 32 bytes are read from, and written to, 8 of the 16 numbers of a panel.
+                    unsafe {
+                        let begin = _mm256_loadu_si256(start[panel][channel..channel + CHANNELS].as_ptr().cast());
+                        let target = out[panel][first + row][channel..channel + CHANNELS].as_mut_ptr();
+                        _mm256_storeu_si256(target.cast(), _mm256_add_epi32(ordered, begin));
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The bytes of channels `channel..channel + CHANNELS` of one group.
+#[inline(always)]
+fn half(weights: &[i8; PANEL * GROUP], channel: usize) -> &[i8; CHANNELS * GROUP] {
+    &weights.as_chunks().0[channel / CHANNELS]
+}
+
+/// Four unsigned bytes to four 16-bit numbers.
+#[inline(always)]
+fn widen(bytes: i32) -> i64 {
+    let bytes = bytes.to_le_bytes().map(i64::from);
+    bytes[0] | bytes[1] << 16 | bytes[2] << 32 | bytes[3] << 48
+}

@@ -1,0 +1,113 @@
+//! Kernels for x86-64: each a type that [`available`] makes only after it has seen the CPU's instructions.
+
+mod avx2;
+mod avx512_vnni;
+mod avx_vnni;
+mod registers;
+
+use crate::kernels::Kernel;
+use crate::kernels::pack::{BLOCK, GROUP};
+
+/// Adds the kernels that this CPU can run, fastest first.
+pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
+    if let Some(kernel) = avx512_vnni::Avx512Vnni::new() {
+        kernels.push(Box::new(kernel));
+    }
+    if let Some(kernel) = avx_vnni::AvxVnni::new() {
+        kernels.push(Box::new(kernel));
+    }
+    if let Some(kernel) = avx2::Avx2::new() {
+        kernels.push(Box::new(kernel));
+    }
+}
+
+/// Four activations of one row as the 32 bits that are broadcast to all lanes.
+#[inline(always)]
+fn quad(group: &[u8; BLOCK * GROUP], row: usize) -> i32 {
+    let at = row * GROUP;
+    i32::from_le_bytes([group[at], group[at + 1], group[at + 2], group[at + 3]])
+}
+
+/// Implements [`Kernel`] for a type: the float operations are [`crate::kernels::portable`] compiled with the named
+/// instructions and, where that is not enough, with its `$register`; the matrix product runs `$tile::<PANELS>` over
+/// `$panels` panels at a time.
+macro_rules! kernel {
+    ($type:ident, $name:literal, $features:literal, $panels:literal, $tile:ident, $register:ty) => {
+        impl crate::kernels::Kernel for $type {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn quantise(&self, x: &[f32], rows: &mut QuantisedRows) {
+                #[target_feature(enable = $features)]
+                fn inner(x: &[f32], rows: &mut QuantisedRows) {
+                    portable::quantise(x, rows);
+                }
+                // SAFETY: a value of this type exists only where `new` found the features that `inner` needs.
+                unsafe { inner(x, rows) }
+            }
+
+            fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, out: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn inner(rows: &QuantisedRows, weights: &PackedLinear, out: &mut [f32]) {
+                    let count = weights.start.len();
+                    let whole = count / $panels * $panels;
+                    for panel in (0..whole).step_by($panels) {
+                        columns::<$panels>(rows, weights, panel, out);
+                    }
+                    for panel in whole..count {
+                        columns::<1>(rows, weights, panel, out);
+                    }
+                }
+                #[inline]
+                #[target_feature(enable = $features)]
+                fn columns<const PANELS: usize>(
+                    rows: &QuantisedRows,
+                    weights: &PackedLinear,
+                    panel: usize,
+                    out: &mut [f32],
+                ) {
+                    let groups = weights.groups;
+                    let panels: [&[_]; PANELS] =
+                        std::array::from_fn(|offset| &weights.panels[(panel + offset) * groups..][..groups]);
+                    let start: [_; PANELS] = std::array::from_fn(|offset| weights.start[panel + offset]);
+                    for block in 0..rows.rows.div_ceil(BLOCK) {
+                        let sums = $tile(&rows.blocks[block * groups..][..groups], &panels, &start);
+                        portable::write_sums(&sums, rows, block, weights, panel, out);
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { inner(rows, weights, out) }
+            }
+
+            fn add_layer_norm(&self, x: &mut [f32], residual: &[f32], gain: &[f32], bias: &[f32], epsilon: f32) {
+                #[target_feature(enable = $features)]
+                fn inner(x: &mut [f32], residual: &[f32], gain: &[f32], bias: &[f32], epsilon: f32) {
+                    portable::add_layer_norm(x, residual, gain, bias, epsilon);
+                }
+                // SAFETY: as above.
+                unsafe { inner(x, residual, gain, bias, epsilon) }
+            }
+
+            fn gelu(&self, x: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn inner(x: &mut [f32]) {
+                    portable::gelu(x);
+                }
+                // SAFETY: as above.
+                unsafe { inner(x) }
+            }
+
+            fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn inner(qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]) {
+                    portable::attention::<$register>(qkv, layout, scratch, out);
+                }
+                // SAFETY: as above.
+                unsafe { inner(qkv, layout, scratch, out) }
+            }
+        }
+    };
+}
+
+use kernel;
