@@ -68,6 +68,7 @@ mod error;
 mod head;
 mod kernels;
 pub mod label;
+pub mod output;
 pub mod text;
 mod threads;
 

@@ -1,0 +1,142 @@
+//! One paragraph on the page: its text, and beside it what was decided; the probabilities unfold.
+
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+use crate::label::Prediction;
+use crate::output::ParagraphRecord;
+use crate::output::html::{colour_class, probability, typeset, visible};
+use crate::output::number::{signed_code, signed_mean};
+use crate::text::Language;
+
+/// The block of a paragraph of the `document`th document of the page.
+pub(crate) fn paragraph(record: &ParagraphRecord<'_>, document: usize) -> Markup {
+    let prediction = record.prediction;
+    let index = record.paragraph.index();
+    let anchor = format!("d{document}p{index}");
+    html! {
+        section.para.(class(prediction)) id=(anchor) data-id=(visible(&record.id())) {
+            p.text lang=(language(record.language)) dir="auto" title=(in_words(prediction)) {
+                (visible(record.paragraph.text()))
+            }
+            div.note {
+                a.number href=(format!("#{anchor}")) aria-label=(format!("link to paragraph {index}")) { "#" (index) }
+                details {
+                    summary {
+                        (decision(prediction))
+                    }
+                    (probabilities(record))
+                }
+            }
+        }
+    }
+}
+
+/// The value of `lang`: empty where it is not known, so that the page's own is not taken.
+pub(crate) fn language(language: Language) -> &'static str {
+    if language == Language::UNDETERMINED { "" } else { language.code() }
+}
+
+/// How the language is called in a sentence.
+pub(crate) fn language_name(language: Language) -> String {
+    if language == Language::UNDETERMINED { "language unknown".into() } else { format!("language {}", language.code()) }
+}
+
+fn class(prediction: &Prediction) -> String {
+    if prediction.is_boilerplate() {
+        return "boilerplate".to_owned();
+    }
+    match (&prediction.scheme().scale, prediction.expected_escalation()) {
+        (Some(scale), Some(expected)) => colour_class(scale, expected.into()),
+        _ => "plain".to_owned(),
+    }
+}
+
+/// The level and the topics that apply.
+fn decision(prediction: &Prediction) -> Markup {
+    html! {
+        @if prediction.is_boilerplate() {
+            span.level { "boilerplate" }
+        } @else {
+            @if let Some(level) = prediction.escalation() {
+                span.level { b { (typeset(&signed_code(level.code))) } " " (visible(level.name)) }
+            }
+            @if prediction.topics().any(|topic| topic.applies) {
+                span.chips {
+                    @for topic in prediction.topics().filter(|topic| topic.applies) {
+                        span.chip { (visible(topic.name)) } " "
+                    }
+                }
+            }
+            @if prediction.escalation().is_none() && !prediction.topics().any(|topic| topic.applies) {
+                span.level { "no topic" }
+            }
+        }
+    }
+}
+
+/// Every probability with a bar, and how the text was read.
+fn probabilities(record: &ParagraphRecord<'_>) -> Markup {
+    let prediction = record.prediction;
+    let row = |name: &str, class: &str, value: f32| {
+        html! {
+            div.row {
+                dt { (visible(name)) }
+                dd {
+                    span.track aria-hidden="true" {
+                        span class=(class) style=(format!("width:{:.1}%", value.clamp(0.0, 1.0) * 100.0)) {}
+                    }
+                    (probability(value))
+                }
+            }
+        }
+    };
+    let is_told = record.language != Language::UNDETERMINED;
+    let validated = if is_told && !record.language_validated { " (not validated)" } else { "" };
+    let windows = if prediction.windows() == 1 { "window" } else { "windows" };
+    html! {
+        @if !prediction.scheme().topics.is_empty() {
+            dl.probabilities {
+                @for topic in prediction.topics() {
+                    (row(topic.name, "fill topic", topic.probability))
+                }
+            }
+        }
+        @if let Some(scale) = &prediction.scheme().scale {
+            dl.probabilities {
+                @for (level, &value) in scale.levels.iter().zip(prediction.escalation_probabilities()).rev() {
+                    @let class = format!("fill {}", colour_class(scale, level.code.into()));
+                    (row(&format!("{} {}", typeset(&signed_code(level.code)), level.name), &class, value))
+                }
+            }
+        }
+        @if let Some(value) = prediction.boilerplate() {
+            dl.probabilities { (row("boilerplate", "fill topic", value)) }
+        }
+        p.reading {
+            @if let Some(expected) = prediction.expected_escalation() {
+                "expected " (typeset(&signed_mean(Some(expected.into())))) ", "
+            }
+            (language_name(record.language)) (validated) ", " (prediction.tokens()) " tokens, " (prediction.windows()) " " (windows)
+        }
+    }
+}
+
+/// The decision and the numbers behind it, for the pointer that rests on a text.
+fn in_words(prediction: &Prediction) -> String {
+    let mut words = String::new();
+    if let (true, Some(value)) = (prediction.is_boilerplate(), prediction.boilerplate()) {
+        let _ = write!(words, "boilerplate {}", probability(value));
+        return words;
+    }
+    if let (Some(level), Some(expected)) = (prediction.escalation(), prediction.expected_escalation()) {
+        let (code, expected) = (signed_code(level.code), signed_mean(Some(expected.into())));
+        let _ = write!(words, "{} {}, expected {}", typeset(&code), visible(level.name), typeset(&expected));
+    }
+    for topic in prediction.topics() {
+        let separator = if words.is_empty() { "" } else { "; " };
+        let _ = write!(words, "{separator}{} {}", visible(topic.name), probability(topic.probability));
+    }
+    words
+}

@@ -1,0 +1,7 @@
+//! Tests of the output format: what every format writes of the same predictions is frozen here.
+
+pub(crate) mod fixture;
+mod frozen;
+mod noise;
+mod page;
+mod pictures;
