@@ -65,6 +65,7 @@ mod classifier;
 mod encode;
 mod encoder;
 mod error;
+pub mod eval;
 mod head;
 mod kernels;
 pub mod label;

@@ -1,0 +1,40 @@
+//! Scoring: gold and predictions in, figures with their uncertainty out. Works for any system and any label scheme.
+//!
+//! In: [`GoldItem`]s and, for each system, one [`Predicted`] a gold item, from a bundle, a file or a baseline.
+//! Out: a [`Report`].
+
+mod agreement;
+pub mod baseline;
+mod bootstrap;
+mod compare;
+mod evaluate;
+mod figure;
+mod gates;
+mod gold;
+mod items;
+pub mod metrics;
+mod ngram;
+mod predicted;
+mod record;
+mod render;
+mod report;
+mod tally;
+
+pub use crate::eval::agreement::{AgreementReport, AgreementSlice, FIRST_CODER, Pair, SECOND_CODER, agreement};
+pub use crate::eval::bootstrap::BootstrapOptions;
+pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, SIGNIFICANCE};
+pub use crate::eval::figure::{Better, Metric, Scope};
+pub use crate::eval::gates::{Gate, GateFailure, Gates};
+pub use crate::eval::gold::{GoldItem, read_gold, read_gold_files};
+pub use crate::eval::items::write_items;
+pub use crate::eval::ngram::NgramModel;
+pub use crate::eval::predicted::{Predicted, read_predictions, read_predictions_file};
+pub use crate::eval::record::Labels;
+pub use crate::eval::render::Style;
+pub use crate::eval::report::{
+    BootstrapInfo, Coder, Curve, CurveBin, Dimension, FEWEST_CLUSTERS, Figure, GoldInfo, REPORT_SCHEMA, Report,
+    ReportOptions, Scores, Slice, System, SystemInfo, SystemKind, score,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! Reports for people: the same tables as aligned text for a terminal and as Markdown for a README.
+//!
+//! In: a [`Report`] or an [`AgreementReport`]. Out: a string.
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::eval::agreement::{AgreementReport, AgreementSlice};
+use crate::eval::compare::p_in_words;
+use crate::eval::figure::{Metric, Scope};
+use crate::eval::report::{BootstrapInfo, Coder, Dimension, Figure, GoldInfo, Report, Slice};
+
+/// How tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Columns aligned by spaces.
+    Text,
+    /// Pipe tables of GitHub-flavoured Markdown.
+    Markdown,
+}
+
+/// Figures that a slice's row shows.
+const HEADLINES: [(Scope, Metric); 4] = [
+    (Scope::Topics, Metric::MacroF1),
+    (Scope::Scale, Metric::QuadraticWeightedKappa),
+    (Scope::Scale, Metric::MacroMeanAbsoluteError),
+    (Scope::Boilerplate, Metric::F1),
+];
+
+/// A heading, notes, a table, and what follows from the table.
+#[derive(Debug, Default)]
+struct Block {
+    title: String,
+    notes: Vec<String>,
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+    findings: Vec<String>,
+}
+
+/// Lines by style.
+fn write(blocks: &[Block], style: Style) -> String {
+    let mut out = String::new();
+    for (index, block) in blocks.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        match style {
+            Style::Text => block.write_text(&mut out),
+            Style::Markdown => block.write_markdown(&mut out),
+        }
+    }
+    out
+}
+
+impl Block {
+    fn write_text(&self, out: &mut String) {
+        out.push_str(&self.title);
+        out.push('\n');
+        for note in &self.notes {
+            *out += &format!("  {note}\n");
+        }
+        let rows: Vec<&Vec<String>> = std::iter::once(&self.header).chain(&self.rows).collect();
+        let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
+        let widths: Vec<usize> = (0..self.header.len()).map(|column| width(column).unwrap_or(0)).collect();
+        for row in rows.iter().filter(|row| !row.is_empty()) {
+            let mut line = String::from("  ");
+            for (cell, width) in row.iter().zip(&widths) {
+                line += &format!("{cell}{}  ", " ".repeat(width - cell.width()));
+            }
+            *out += line.trim_end();
+            out.push('\n');
+        }
+        for finding in &self.findings {
+            *out += &format!("  {finding}\n");
+        }
+    }
+
+    fn write_markdown(&self, out: &mut String) {
+        *out += &format!("### {}\n\n", self.title);
+        for note in &self.notes {
+            *out += &format!("- {note}\n");
+        }
+        if self.header.is_empty() {
+            return;
+        }
+        if !self.notes.is_empty() {
+            out.push('\n');
+        }
+        let line = |cells: &[String]| {
+            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        *out += &line(&self.header);
+        *out += &line(&vec!["---".to_owned(); self.header.len()]);
+        for row in &self.rows {
+            *out += &line(row);
+        }
+        if !self.findings.is_empty() {
+            out.push('\n');
+        }
+        for finding in &self.findings {
+            *out += &format!("- {finding}\n");
+        }
+    }
+}
+
+impl Report {
+    /// The report for people.
+    pub fn render(&self, style: Style) -> String {
+        let mut blocks = vec![head("Evaluation", &self.gold, &self.bootstrap)];
+        let Some((all, slices)) = self.slices.split_first() else { return write(&blocks, style) };
+        blocks[0].notes.insert(1, size(all.items, all.clusters, all.warning.as_deref()));
+        blocks.extend(self.figures(all));
+        blocks.extend(all.comparisons.iter().map(|comparison| {
+            let mut notes: Vec<String> = comparison.differences.iter().map(|found| found.words.clone()).collect();
+            notes.extend(comparison.mcnemar.iter().map(|test| {
+                let p = test.p.map_or_else(|| "not tested".into(), p_in_words);
+                let [one, other] = [test.only_first_right, test.only_second_right];
+                format!(
+                    "{}: items that only {} got right: {one}, only {}: {other} (McNemar, items as if independent, {p})",
+                    test.of, comparison.first, comparison.second
+                )
+            }));
+            let title = format!("{} and {} compared on the same items", comparison.first, comparison.second);
+            Block { title, notes, ..Block::default() }
+        }));
+        blocks.extend(all.systems.iter().filter(|scores| !scores.confusion.is_empty()).map(|scores| {
+            let codes: Vec<String> = level_codes(all, &scores.system);
+            let header = std::iter::once("gold / predicted".to_owned()).chain(codes.iter().cloned()).collect();
+            let row = |(code, cells): (&String, &Vec<u64>)| {
+                std::iter::once(code.clone()).chain(cells.iter().map(u64::to_string)).collect()
+            };
+            let rows = codes.iter().zip(&scores.confusion).map(row).collect();
+            Block { title: format!("Levels, {}", scores.system), header, rows, ..Block::default() }
+        }));
+        for dimension in [Dimension::Lang, Dimension::Source, Dimension::Genre, Dimension::Length] {
+            let part: Vec<&Slice> = slices.iter().filter(|slice| slice.by == Some(dimension)).collect();
+            if !part.is_empty() {
+                blocks.push(sliced(dimension, &part));
+            }
+        }
+        write(&blocks, style)
+    }
+
+    /// One table for each scope, systems side by side.
+    fn figures(&self, slice: &Slice) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        let names: Vec<(&str, Scope, Metric)> = union(slice);
+        for (name, _, _) in names {
+            let (scope, metric) = name.rsplit_once('.').unwrap_or(("", name));
+            if blocks.last().is_none_or(|block| block.title != scope) {
+                let header = ["figure".to_owned(), "n".to_owned()].into_iter();
+                let header = header.chain(self.systems.iter().map(|system| system.name.clone())).collect();
+                blocks.push(Block { title: scope.to_owned(), header, ..Block::default() });
+            }
+            let found: Vec<Option<&Figure>> =
+                slice.systems.iter().map(|scores| scores.figures.iter().find(|figure| figure.name == name)).collect();
+            let support = found.iter().flatten().map(|figure| figure.support).max().unwrap_or(0);
+            let mut row = vec![metric.replace('_', " "), support.to_string()];
+            row.extend(found.into_iter().map(cell));
+            if let Some(block) = blocks.last_mut() {
+                block.rows.push(row);
+            }
+        }
+        blocks
+    }
+}
+
+/// The figures that any system has, in the order of a report.
+fn union(slice: &Slice) -> Vec<(&str, Scope, Metric)> {
+    let longest = slice.systems.iter().max_by_key(|scores| scores.figures.len());
+    let figures = longest.into_iter().flat_map(|scores| &scores.figures);
+    figures.map(|figure| (figure.name.as_str(), figure.scope, figure.metric)).collect()
+}
+
+/// The codes of the levels, from the names of the levels' figures.
+fn level_codes(slice: &Slice, system: &str) -> Vec<String> {
+    let scores = slice.systems.iter().filter(|scores| scores.system == system);
+    let figures = scores.flat_map(|scores| &scores.figures);
+    let levels =
+        figures.filter(|figure| matches!(figure.scope, Scope::Level(_)) && figure.metric == Metric::PrevalenceError);
+    levels.map(|figure| figure.name.split('.').nth(1).unwrap_or_default().to_owned()).collect()
+}
+
+fn head(title: &str, gold: &GoldInfo, bootstrap: &BootstrapInfo) -> Block {
+    let mut notes = vec![format!("gold: {}", gold.files.join(", ")), format!("coded by {}", named(&gold.coders))];
+    if !gold.second_coders.is_empty() {
+        notes.push(format!("second coder: {}", named(&gold.second_coders)));
+    }
+    let BootstrapInfo { replicates, seed, level } = bootstrap;
+    let percent = level * 100.0;
+    notes.push(format!(
+        "in brackets: {percent} % bootstrap intervals over clusters, {replicates} replicates, seed {seed}"
+    ));
+    notes.push("–: not defined (nothing of that kind in gold or predictions)".into());
+    Block { title: title.into(), notes, ..Block::default() }
+}
+
+fn named(coders: &[Coder]) -> String {
+    let coder = |coder: &Coder| {
+        format!("{} ({} items)", coder.name.as_deref().unwrap_or("a coder whom the gold does not name"), coder.items)
+    };
+    coders.iter().map(coder).collect::<Vec<_>>().join(", ")
+}
+
+fn size(items: usize, clusters: usize, warning: Option<&str>) -> String {
+    warning.map_or_else(|| format!("{items} items in {clusters} clusters"), ToOwned::to_owned)
+}
+
+fn cell(figure: Option<&Figure>) -> String {
+    match figure {
+        Some(&Figure { value: Some(value), low: Some(low), high: Some(high), .. }) => {
+            format!("{} [{}, {}]", decimals(value), decimals(low), decimals(high))
+        }
+        Some(&Figure { value: Some(value), .. }) => decimals(value),
+        _ => "–".into(),
+    }
+}
+
+/// Three decimals, never `-0.000`.
+fn decimals(value: f64) -> String {
+    format!("{:.3}", (value * 1e3).round() / 1e3 + 0.0)
+}
+
+/// One row a slice and system, with the headline figures; then what the comparisons say.
+fn sliced(dimension: Dimension, slices: &[&Slice]) -> Block {
+    let mut block = Block { title: format!("By {}", dimension.name()), ..Block::default() };
+    let shown: Vec<(Scope, Metric, String)> = slices
+        .iter()
+        .flat_map(|slice| union(slice))
+        .filter(|(_, scope, metric)| HEADLINES.contains(&(*scope, *metric)))
+        .map(|(name, scope, metric)| (scope, metric, name.replace('_', " ")))
+        .fold(Vec::new(), |mut shown, figure| {
+            if !shown.contains(&figure) {
+                shown.push(figure);
+            }
+            shown
+        });
+    block.header = [dimension.name(), "n", "system"].map(str::to_owned).to_vec();
+    block.header.extend(shown.iter().map(|(_, _, name)| name.clone()));
+    for slice in slices {
+        let value = slice.value.clone().unwrap_or_default();
+        if let Some(warning) = &slice.warning {
+            block.notes.push(format!("{value}: {warning}"));
+        }
+        for scores in &slice.systems {
+            let figure = |scope: Scope, metric: Metric| {
+                scores.figures.iter().find(|figure| figure.scope == scope && figure.metric == metric)
+            };
+            let mut row = vec![value.clone(), slice.items.to_string(), scores.system.clone()];
+            row.extend(shown.iter().map(|(scope, metric, _)| cell(figure(*scope, *metric))));
+            block.rows.push(row);
+        }
+    }
+    let mut open = 0;
+    for slice in slices {
+        let value = slice.value.as_deref().unwrap_or_default();
+        for difference in slice.comparisons.iter().flat_map(|comparison| &comparison.differences) {
+            match (difference.established, difference.p) {
+                (true, _) => block.findings.push(format!("{value}: {}", difference.words)),
+                (false, Some(_)) => open += 1,
+                (false, None) => {}
+            }
+        }
+    }
+    if open > 0 {
+        block.findings.push(format!("{open} more differences were tested and are not established"));
+    }
+    block
+}
+
+impl AgreementReport {
+    /// The report for people.
+    pub fn render(&self, style: Style) -> String {
+        let mut blocks = vec![head("Agreement", &self.gold, &self.bootstrap)];
+        blocks[0].notes.push(
+            "two coders with one another are the ceiling: a system that agrees with a coder as much as the other coder does \
+             cannot be told from a coder by these labels"
+                .into(),
+        );
+        blocks.extend(self.slices.iter().map(pairs));
+        write(&blocks, style)
+    }
+}
+
+fn pairs(slice: &AgreementSlice) -> Block {
+    let title = match (slice.by, &slice.value) {
+        (Some(by), Some(value)) => format!("{} {value}", by.name()),
+        _ => "All items".into(),
+    };
+    let notes = vec![size(slice.items, slice.clusters, slice.warning.as_deref())];
+    let mut header = vec!["figure".to_owned(), "n".to_owned()];
+    header.extend(slice.pairs.iter().map(|pair| format!("{} – {}", pair.one, pair.other)));
+    let longest = slice.pairs.iter().max_by_key(|pair| pair.figures.len());
+    let row = |figure: &Figure| {
+        let mut row = vec![figure.name.replace('_', " "), figure.support.to_string()];
+        let same = slice.pairs.iter().map(|pair| pair.figures.iter().find(|other| other.name == figure.name));
+        row.extend(same.map(cell));
+        row
+    };
+    let rows = longest.into_iter().flat_map(|pair| &pair.figures).map(row).collect();
+    Block { title, notes, header, rows, ..Block::default() }
+}
