@@ -1,0 +1,153 @@
+//! `detente bench`: how fast this machine labels, as a command that anybody can repeat.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use detente::Classifier;
+use detente::text::{self, ReadOptions};
+use serde_json::json;
+
+use crate::cli::args::Bench;
+use crate::cli::classify::open_classifier;
+use crate::cli::exit::Exit;
+use crate::cli::synthetic;
+
+/// Paragraphs of the synthetic text: some ten seconds a round for a small encoder on two cores.
+const SYNTHETIC_PARAGRAPHS: usize = 256;
+/// Paragraphs in one call, as in `classify`.
+const CHUNK_PARAGRAPHS: usize = 256;
+
+/// Runs the verb.
+///
+/// # Errors
+/// If the bundle or the file cannot be read.
+pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
+    let (source, texts) = match &args.file {
+        Some(path) => (path.display().to_string(), read(path)?),
+        None => ("synthetic text".to_owned(), synthetic::paragraphs(SYNTHETIC_PARAGRAPHS)),
+    };
+    let begun = Instant::now();
+    let classifier = open_classifier(&args.engine)?;
+    let open_seconds = begun.elapsed().as_secs_f64();
+
+    let (_, tokens) = round(&classifier, &texts)?;
+    let mut seconds = Vec::new();
+    for _ in 0..args.rounds {
+        seconds.push(round(&classifier, &texts)?.0);
+    }
+    let paragraph_rate = Rate::of(texts.len(), &seconds);
+    let token_rate = Rate::of(tokens, &seconds);
+    let peak = peak_memory_bytes();
+    let info = classifier.info();
+    let report = if args.json {
+        let value = json!({
+            "bundle": info.id,
+            "program": env!("CARGO_PKG_VERSION"),
+            "source": source,
+            "paragraphs": texts.len(),
+            "tokens": tokens,
+            "rounds": args.rounds,
+            "paragraphs_per_second": paragraph_rate.as_json(),
+            "tokens_per_second": token_rate.as_json(),
+            "open_seconds": open_seconds,
+            "peak_memory_bytes": peak,
+            "kernel": info.kernel,
+            "threads": classifier.threads(),
+        });
+        serde_json::to_string_pretty(&value)?
+    } else {
+        let memory = match peak {
+            Some(bytes) => format!("{:.0} MB at most, the whole process", bytes as f64 / 1e6),
+            None => "not known: this system has no /proc/self/status".to_owned(),
+        };
+        let lines = [
+            ("bundle", info.id.clone()),
+            ("text", format!("{source}: {} paragraphs, {tokens} tokens", texts.len())),
+            ("kernel", format!("{}, {} threads", info.kernel, classifier.threads())),
+            ("paragraphs", format!("{paragraph_rate}")),
+            ("tokens", format!("{token_rate}")),
+            ("rounds", format!("{} after one to warm up: median (slowest … fastest)", args.rounds)),
+            ("to open", format!("{open_seconds:.2} s")),
+            ("memory", memory),
+        ];
+        lines.map(|(name, value)| format!("{name:<11} {value}")).join("\n")
+    };
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{report}").and_then(|()| stdout.flush()).context("cannot write <stdout>")?;
+    Ok(Exit::Done)
+}
+
+/// The paragraphs of a file, all in memory, so that reading is not measured.
+fn read(path: &Path) -> anyhow::Result<Vec<String>> {
+    let mut texts = Vec::new();
+    for document in text::open(path, &ReadOptions::default())? {
+        texts.extend(document?.paragraphs().map(|paragraph| paragraph.text().to_owned()));
+    }
+    if texts.is_empty() {
+        bail!("{} holds no paragraph to measure with", path.display());
+    }
+    Ok(texts)
+}
+
+/// Seconds that it took to classify all texts once, and their tokens.
+fn round(classifier: &Classifier, texts: &[String]) -> anyhow::Result<(f64, usize)> {
+    let begun = Instant::now();
+    let mut tokens = 0;
+    for chunk in texts.chunks(CHUNK_PARAGRAPHS) {
+        tokens += classifier.classify_batch(chunk)?.iter().map(|prediction| prediction.tokens()).sum::<usize>();
+    }
+    Ok((begun.elapsed().as_secs_f64(), tokens))
+}
+
+/// Something per second: the median of the rounds, and their range.
+struct Rate {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Rate {
+    /// `seconds` holds at least one round.
+    fn of(count: usize, seconds: &[f64]) -> Self {
+        let mut rates: Vec<f64> = seconds.iter().map(|seconds| count as f64 / seconds.max(1e-9)).collect();
+        rates.sort_by(f64::total_cmp);
+        let middle = rates.len() / 2;
+        let median = if rates.len() % 2 == 1 { rates[middle] } else { (rates[middle - 1] + rates[middle]) / 2.0 };
+        Self { median, min: rates[0], max: rates[rates.len() - 1] }
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        json!({ "median": self.median, "min": self.min, "max": self.max })
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1}/s ({:.1} … {:.1})", self.median, self.min, self.max)
+    }
+}
+
+/// The most memory that this process ever held, where the system says it.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_and_the_range_of_rounds() {
+        let cases: [(&[f64], [f64; 3]); 3] =
+            [(&[2.0], [50.0, 50.0, 50.0]), (&[1.0, 4.0, 2.0], [50.0, 25.0, 100.0]), (&[1.0, 2.0], [75.0, 50.0, 100.0])];
+        for (seconds, expected) in cases {
+            let rate = Rate::of(100, seconds);
+            assert_eq!([rate.median, rate.min, rate.max], expected, "{seconds:?}");
+        }
+    }
+}

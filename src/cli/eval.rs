@@ -1,0 +1,382 @@
+//! `detente eval`: systems scored against gold. Everything is read and checked before a model runs.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum, ValueHint};
+use detente::eval::baseline::{Lexicon, majority};
+use detente::eval::{
+    BootstrapOptions, Dimension, Gates, GoldItem, NgramModel, Predicted, ReportOptions, Style, System, SystemKind,
+    read_gold_files, read_predictions_file, score, write_items,
+};
+use detente::{Classifier, Error, Scheme};
+use rayon::ThreadPoolBuilder;
+
+use crate::cli::args::Arithmetic;
+use crate::cli::console::Console;
+use crate::cli::exit::Exit;
+
+/// After the help of `eval`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  detente eval --gold eval/sets/authored-test.jsonl --by lang
+  detente eval --gold gold.csv --predictions other.csv --embedded --baseline lexicon
+  detente eval --gold gold.jsonl --format json --output report.json --gates eval/gates.toml
+
+A gold record has id, text and any of topics, escalation, boilerplate; null says that a label is not known. A prediction
+record has id and the same labels, and probabilities if there are any. eval/README.md specifies both.
+
+Exit codes:
+  0 done; 1 a gate does not hold; 2 something failed.";
+
+/// Flags of `eval`.
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// What to score, and against what.
+    #[command(flatten)]
+    pub(crate) systems: Systems,
+    /// Built-in systems that a model must beat.
+    #[arg(long, value_enum, value_name = "NAME", help_heading = "Systems")]
+    pub(crate) baseline: Vec<Baseline>,
+    /// Labelled paragraphs that the baseline `ngram` learns from; none of them may be in the gold.
+    #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath, requires = "baseline", help_heading = "Systems")]
+    pub(crate) train: Vec<PathBuf>,
+    /// How to report.
+    #[command(flatten)]
+    pub(crate) reporting: Reporting,
+    /// CSV file to write with one row for each gold item: its labels and those of the one system that is no baseline.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Report")]
+    pub(crate) items: Option<PathBuf>,
+    /// TOML file of figures that must hold; exit code 1 if one does not.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) gates: Option<PathBuf>,
+}
+
+/// Flags that name gold and systems.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Systems")]
+pub(crate) struct Systems {
+    /// Labelled paragraphs: JSON Lines, .csv or .tsv.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
+    pub(crate) gold: Vec<PathBuf>,
+    /// Only the gold items whose field `split` says this.
+    #[arg(long, value_name = "NAME", help_heading = "Gold")]
+    pub(crate) split: Option<String>,
+    /// Label scheme as JSON, as bundle.json holds it [default: that of the first bundle, else of the one inside the program].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
+    pub(crate) scheme: Option<PathBuf>,
+    /// Bundle folder to score; may be given several times. `eval` without any system scores the bundle that DETENTE_MODEL
+    /// names, or the one inside the program.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) model: Vec<PathBuf>,
+    /// Score the bundle inside the program.
+    #[arg(long)]
+    pub(crate) embedded: bool,
+    /// Arithmetic of the bundles' encoders. `f32` is the reference; `int8` is several times faster and moves few labels.
+    #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
+    pub(crate) precision: Arithmetic,
+    /// File of predictions made elsewhere: JSON Lines, .csv or .tsv; may be given several times.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) predictions: Vec<PathBuf>,
+}
+
+/// Flags about the report.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub(crate) struct Reporting {
+    /// Slices to report beside all items, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FIELD")]
+    pub(crate) by: Vec<SliceBy>,
+    /// Form of the report.
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// File to write [default: standard output].
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace output files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Bootstrap replicates that intervals are made of.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) replicates: u32,
+    /// Where the bootstrap's draws begin.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Worker threads [default: all cores]. Figures do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// The built-in baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Baseline {
+    /// What most of the gold has, for every item.
+    Majority,
+    /// Words that stand for labels, in twelve languages.
+    Lexicon,
+    /// Logistic regression over character n-grams, fitted on the files of --train.
+    Ngram,
+}
+
+/// What slices are made by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SliceBy {
+    /// The field `lang`.
+    Lang,
+    /// The field `source`.
+    Source,
+    /// The field `genre`.
+    Genre,
+    /// Characters of the text.
+    Length,
+}
+
+/// Forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Tables for a terminal.
+    Text,
+    /// One JSON object, for programs.
+    Json,
+    /// Tables for a README.
+    Markdown,
+}
+
+impl From<SliceBy> for Dimension {
+    fn from(by: SliceBy) -> Self {
+        match by {
+            SliceBy::Lang => Dimension::Lang,
+            SliceBy::Source => Dimension::Source,
+            SliceBy::Genre => Dimension::Genre,
+            SliceBy::Length => Dimension::Length,
+        }
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// If an input cannot be used, a bundle not opened, or the report not be written.
+pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
+    args.reporting.check(args.items.as_deref())?;
+    let gates = args.gates.as_ref().map(Gates::open).transpose()?;
+    let systems = &args.systems;
+    let needs_default = systems.model.is_empty() && systems.predictions.is_empty() && !systems.embedded;
+    let mut loaded = Loaded::open(&args.systems, needs_default, &args.reporting)?;
+    for baseline in &args.baseline {
+        let (name, predicted) = match baseline {
+            Baseline::Majority => ("majority", majority(&loaded.scheme, &loaded.gold)),
+            Baseline::Lexicon => {
+                let lexicon = Lexicon::embedded(&loaded.scheme)
+                    .map_err(|what| Error::Input { path: "eval/lexicon.toml".into(), what })?;
+                ("lexicon", lexicon.predict(&loaded.scheme, &loaded.gold))
+            }
+            Baseline::Ngram => {
+                let train = read_training(&args.train, &loaded)?;
+                ("ngram", NgramModel::fit(&loaded.scheme, &train).predict(&loaded.gold))
+            }
+        };
+        loaded.systems.push(System { name: name.into(), kind: SystemKind::Baseline, predicted });
+    }
+    loaded.check_names()?;
+    if let Some(path) = &args.items {
+        loaded.write_items(path)?;
+    }
+    let options = args.reporting.options(&args.systems.gold);
+    let report = args.reporting.install(|| score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
+    let text = match args.reporting.format {
+        ReportFormat::Text => report.render(Style::Text),
+        ReportFormat::Markdown => report.render(Style::Markdown),
+        ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    args.reporting.write(&text)?;
+    let failures = gates.map_or_else(Vec::new, |gates| report.check(&gates));
+    for failure in &failures {
+        console.error(format!("gate: {}", failure.0));
+    }
+    Ok(if failures.is_empty() { Exit::Done } else { Exit::No })
+}
+
+/// Gold and what systems say of it.
+pub(crate) struct Loaded {
+    pub(crate) scheme: Arc<Scheme>,
+    pub(crate) gold: Vec<GoldItem>,
+    pub(crate) systems: Vec<System>,
+}
+
+impl Loaded {
+    /// Reads gold and predictions, and runs the bundles; `with_default` also the one that
+    /// `DETENTE_MODEL` names or, without it, the embedded one.
+    ///
+    /// # Errors
+    /// If a file is bad, a bundle cannot be opened, or the bundles' labels differ.
+    pub(crate) fn open(args: &Systems, with_default: bool, reporting: &Reporting) -> anyhow::Result<Self> {
+        let threads = reporting.threads.map_or(0, usize::from);
+        let builder = || Classifier::builder().threads(threads).precision(args.precision.into());
+        let default = || match std::env::var_os("DETENTE_MODEL").filter(|folder| !folder.is_empty()) {
+            Some(folder) => builder().open(folder),
+            None => builder().embedded(),
+        };
+        let mut bundles = Vec::new();
+        if with_default {
+            bundles.push(default()?);
+        }
+        if args.embedded {
+            bundles.push(builder().embedded()?);
+        }
+        for folder in &args.model {
+            bundles.push(builder().open(folder)?);
+        }
+        let scheme = match (&args.scheme, bundles.first()) {
+            (Some(path), _) => Arc::new(read_scheme(path)?),
+            (None, Some(bundle)) => Arc::clone(&bundle.info().scheme),
+            (None, None) => Arc::clone(&default()?.info().scheme),
+        };
+        for bundle in &bundles {
+            let info = bundle.info();
+            if !same_labels(&info.scheme, &scheme) {
+                bail!(
+                    "the labels of bundle {} are not those of the scheme that the gold is read by; score it by itself",
+                    info.id
+                );
+            }
+        }
+        let mut gold = read_gold_files(&args.gold, &scheme)?;
+        if let Some(split) = &args.split {
+            gold.retain(|item| item.split.as_ref() == Some(split));
+            if gold.is_empty() {
+                bail!("no gold item has the split {split:?}; leave out --split to score them all");
+            }
+        }
+        let mut systems = Vec::new();
+        for path in &args.predictions {
+            let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            let predicted = read_predictions_file(path, &scheme, &gold)?;
+            systems.push(System { name, kind: SystemKind::Predictions, predicted });
+        }
+        let texts: Vec<&str> = gold.iter().map(|item| item.text.as_str()).collect();
+        let mut run = Vec::new();
+        for bundle in bundles {
+            let predicted: Vec<Predicted> = bundle.classify_batch(&texts)?.iter().map(Predicted::from).collect();
+            let mut name = bundle.info().id.clone();
+            if args.precision != Arithmetic::Auto {
+                name += &format!(" {}", bundle.info().kernel);
+            }
+            run.push(System { name, kind: SystemKind::Bundle, predicted });
+        }
+        run.append(&mut systems);
+        Ok(Self { scheme, gold, systems: run })
+    }
+
+    /// # Errors
+    /// If there is not exactly one system that is no baseline, or the file cannot be written.
+    fn write_items(&self, path: &Path) -> anyhow::Result<()> {
+        let systems: Vec<&System> = self.systems.iter().filter(|system| system.kind != SystemKind::Baseline).collect();
+        let [system] = systems.as_slice() else {
+            bail!("--items shows one system's labels, but {} are scored; name one, beside baselines", systems.len());
+        };
+        let write = |file: File| write_items(&self.scheme, &self.gold, &system.predicted, BufWriter::new(file));
+        File::create(path).and_then(write).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// # Errors
+    /// If two systems have the same name.
+    pub(crate) fn check_names(&self) -> anyhow::Result<()> {
+        let mut names = BTreeSet::new();
+        for system in &self.systems {
+            if !names.insert(&system.name) {
+                bail!(
+                    "two systems are named {:?}; name the files of predictions differently, give each bundle once",
+                    system.name
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// # Errors
+/// If there is no training file, a bad one, or one that shares a text with the gold.
+fn read_training(paths: &[PathBuf], loaded: &Loaded) -> anyhow::Result<Vec<GoldItem>> {
+    if paths.is_empty() {
+        bail!("the baseline ngram learns from labelled paragraphs; name files with --train");
+    }
+    let train = read_gold_files(paths, &loaded.scheme)?;
+    let texts: BTreeSet<&str> = loaded.gold.iter().map(|item| item.text.as_str()).collect();
+    let shared: Vec<&GoldItem> = train.iter().filter(|item| texts.contains(item.text.as_str())).collect();
+    if let Some(first) = shared.first() {
+        bail!(
+            "{} texts of the training files are in the gold too, the first is {:?}; nothing may be scored on what it learnt from",
+            shared.len(),
+            first.id
+        );
+    }
+    Ok(train)
+}
+
+fn read_scheme(path: &Path) -> anyhow::Result<Scheme> {
+    let json = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let scheme: Scheme = serde_json::from_slice(&json)
+        .with_context(|| format!("{} is not a label scheme as bundle.json holds it", path.display()))?;
+    match scheme.problem() {
+        Some(problem) => bail!("{}: {problem}", path.display()),
+        None => Ok(scheme),
+    }
+}
+
+/// Whether both have the same labels in the same order; descriptions and names of levels do not matter.
+fn same_labels(one: &Scheme, other: &Scheme) -> bool {
+    let topics = |scheme: &Scheme| scheme.topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>();
+    let levels = |scheme: &Scheme| {
+        let scale = scheme.scale.as_ref()?;
+        Some((scale.name.clone(), scale.levels.iter().map(|level| level.code).collect::<Vec<_>>()))
+    };
+    topics(one) == topics(other) && levels(one) == levels(other) && one.boilerplate == other.boilerplate
+}
+
+impl Reporting {
+    /// # Errors
+    /// If the output file or the `other` one is there and may not be replaced.
+    pub(crate) fn check(&self, other: Option<&Path>) -> anyhow::Result<()> {
+        let paths = [self.output.as_deref(), other].into_iter().flatten();
+        if let Some(path) = paths.into_iter().find(|path| path.exists() && !self.force) {
+            bail!("{} exists; replace it with --force, or name another file", path.display());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn options(&self, files: &[PathBuf]) -> ReportOptions {
+        ReportOptions {
+            bootstrap: BootstrapOptions { replicates: self.replicates as usize, seed: self.seed },
+            by: self.by.iter().copied().map(Dimension::from).collect(),
+            files: files.iter().map(|path| path.display().to_string()).collect(),
+        }
+    }
+
+    /// Runs `work` on as many threads as the flags say.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
+        let threads = self.threads.map(usize::from).and_then(NonZeroUsize::new);
+        let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        Ok(ThreadPoolBuilder::new().num_threads(threads).build()?.install(work))
+    }
+
+    /// # Errors
+    /// If the report cannot be written.
+    pub(crate) fn write(&self, text: &str) -> anyhow::Result<()> {
+        match &self.output {
+            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+            None => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write <stdout>")
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One test binary: links once.
+
+mod bundles;
+mod cli;
+mod cli_runs;
+mod invariants;
+mod layers;
