@@ -79,3 +79,12 @@ pub use crate::encoder::Precision;
 pub use crate::error::{BundleFault, Error, InputFault, RecordFault, Result};
 pub use crate::label::{Level, Prediction, Scheme, TopicScore};
 pub use crate::text::{Document, Paragraph};
+
+/// The code blocks of the pages outside `src/`, compiled and run as doctests.
+#[cfg(all(doctest, feature = "embedded"))]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/embedding.md")]
+    struct Embedding;
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Everything that must hold before a commit: style, tests, docs, long runs that get killed, pages in a browser, the examples.
+#
+# Command: scripts/check.sh [--bundle DIR]
+# In:      this checkout; with --bundle, another bundle that the examples and the tests of a real bundle run on
+# Out:     one line a step with its seconds, the log of each step that failed, and "N passed, N failed"; exit code 1 if any failed
+# Needs:   Rust as in Cargo.toml, a C compiler, Python 3.11, Chromium. Rust components and Chromium are installed when they are
+#          missing (rustup, apt-get); what cannot be installed fails the step "tools" with its name.
+# Takes:   about half an hour on two cores from a clean checkout, a few minutes afterwards. Logs stay under target/check/.
+
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bundle=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --bundle)
+        [ -d "${2:-}" ] || { echo "check.sh: --bundle wants the folder of a bundle, got '${2:-}'" >&2; exit 2; }
+        bundle=$(cd "$2" && pwd)
+        shift 2
+        ;;
+    -h | --help)
+        sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    *)
+        echo "check.sh: unknown argument '$1'; see --help" >&2
+        exit 2
+        ;;
+    esac
+done
+
+target=$(cargo metadata --no-deps --format-version 1 2>/dev/null |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])' 2>/dev/null) || target=target
+logs=$target/check
+program=$target/release/detente
+mkdir -p "$logs"
+export CARGO_TERM_COLOR=never NO_COLOR=1
+unset DETENTE_MODEL DETENTE_KERNEL
+[ -z "$bundle" ] || export DETENTE_TEST_BUNDLE=$bundle
+
+passed=0
+failed=0
+
+# step NAME COMMAND...: runs a command, says how it went and how long it took.
+step() {
+    local name=$1 start=$SECONDS log
+    shift
+    log=$logs/${name//[^A-Za-z0-9]/-}.log
+    printf '%-44s' "$name"
+    if "$@" >"$log" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        printf 'ok %6d s\n' $((SECONDS - start))
+    else
+        failed=$((failed + 1))
+        printf 'FAILED %2d s\n' $((SECONDS - start))
+        tail -n 80 "$log" | sed 's/^/    /'
+        echo "    (the whole log: $log)"
+    fi
+}
+
+find_chromium() {
+    local name
+    for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable; do
+        [ -n "$name" ] && command -v "$name" >/dev/null && return 0
+    done
+    return 1
+}
+
+tools() {
+    local name missing=0
+    for name in cargo cc python3; do
+        command -v "$name" >/dev/null || { echo "missing: $name; install it and run again"; missing=1; }
+    done
+    [ "$missing" -eq 0 ] || return 1
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        { echo "missing: Python 3.11 or later, this is $(python3 --version)"; missing=1; }
+    for name in fmt clippy; do
+        cargo $name --version || rustup component add "${name/fmt/rustfmt}" ||
+            { echo "missing: cargo $name; install it (rustup component add ${name/fmt/rustfmt}) and run again"; missing=1; }
+    done
+    if ! find_chromium; then
+        local as_root="env"
+        [ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+        $as_root apt-get update -qq &&
+            $as_root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+        find_chromium ||
+            { echo "missing: Chromium, and apt-get could not install it; install it, or name it with CHROMIUM=/path"; missing=1; }
+    fi
+    return "$missing"
+}
+
+library_alone() {
+    cargo check --locked --lib --no-default-features || return 1
+    local tree
+    tree=$(cargo tree --locked --no-default-features --edges normal --prefix none) || return 1
+    if grep -E '^(clap|anyhow|indicatif|ctrlc|arrow-array|parquet) ' <<<"$tree"; then
+        echo "the library without features depends on these; they belong to the features cli and parquet"
+        return 1
+    fi
+}
+
+docs() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+}
+
+step "tools" tools
+step "format" cargo fmt --check
+step "clippy" cargo clippy --locked --all-targets -- -D warnings
+step "clippy, with parquet" cargo clippy --locked --all-targets --features parquet -- -D warnings
+step "test" cargo test --locked
+step "test, with parquet" cargo test --locked --features parquet parquet
+step "intervals hold the truth" scripts/eval/coverage.sh
+step "docs" docs
+step "library without features" library_alone
+step "example embed" cargo run --locked --example embed
+step "release build" cargo build --locked --release
+step "examples classified" python3 scripts/check/examples.py "$program" ${bundle:+"$bundle"}
+step "output in README.md" python3 scripts/readme.py --check "$program"
+step "kill and resume" python3 scripts/check/resume.py "$program"
+step "memory of a long run" python3 scripts/check/stream.py "$program"
+step "texts of any length" python3 scripts/check/large.py "$program"
+step "HTML in a browser" python3 scripts/check/browser.py "$program"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
