@@ -3,6 +3,8 @@
 //!
 //! In: a folder. Out: an [`OpenBundle`] whose parts were all read and checked; after that nothing depends on the files.
 
+mod recalibrate;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+pub use crate::bundle::recalibrate::BundleSource;
 use crate::calibration::Calibration;
 use crate::encode::TextTokenizer;
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooling, Precision, Weights};
@@ -39,6 +42,8 @@ pub struct BundleInfo {
     pub languages: Vec<String>,
     /// The labels.
     pub scheme: Arc<Scheme>,
+    /// What the logits of the scale mean.
+    pub scale_head: ScaleHead,
     /// How logits become probabilities and decisions.
     pub calibration: Calibration,
     /// Longest window, in tokens, special tokens included.
@@ -67,7 +72,6 @@ pub(crate) struct OpenBundle {
     pub(crate) tokenizer: TextTokenizer,
     pub(crate) encoder: Box<dyn Encoder>,
     pub(crate) heads: Heads,
-    pub(crate) scale_head: ScaleHead,
 }
 
 #[derive(Deserialize)]
@@ -231,6 +235,7 @@ fn assemble<'b>(
         license: json.license.clone(),
         languages: json.languages.clone(),
         scheme: Arc::new(json.scheme.clone()),
+        scale_head: json.head.scale,
         calibration,
         max_length,
         stride,
@@ -242,7 +247,7 @@ fn assemble<'b>(
         precision: encoder.precision(),
         card: file("card.md").map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
     };
-    Ok(OpenBundle { info, tokenizer, encoder, heads, scale_head: json.head.scale })
+    Ok(OpenBundle { info, tokenizer, encoder, heads })
 }
 
 fn inconsistent(problem: String) -> BundleFault {

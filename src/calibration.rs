@@ -3,11 +3,18 @@
 //! In: `Logits` of one text. Out: calibrated probabilities and, from them, the decisions. Thresholds and the decision
 //! rule never change a probability.
 
+mod flag;
+mod isotonic;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+pub use crate::calibration::flag::{FlagCalibration, TopicCalibration};
+pub use crate::calibration::isotonic::Isotonic;
 use crate::error::BundleFault;
 use crate::head::{Logits, ScaleHead};
-use crate::label::Scheme;
+use crate::label::{Prediction, PredictionParts, Scheme};
 
 const FILE: &str = "calibration.json";
 
@@ -25,33 +32,6 @@ pub struct Calibration {
     /// Which data the numbers were fitted on.
     #[serde(default)]
     pub fitted_on: String,
-}
-
-/// Platt scaling of one topic's logit (Platt 1999): p = sigmoid(scale · logit + offset); the topic applies if
-/// p ≥ threshold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TopicCalibration {
-    /// Name of the topic.
-    pub name: String,
-    /// Slope, above 0.
-    pub scale: f32,
-    /// Offset, in logits.
-    pub offset: f32,
-    /// Least probability at which the topic applies, in [0, 1].
-    pub threshold: f32,
-}
-
-/// Platt scaling of the boilerplate logit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FlagCalibration {
-    /// Slope, above 0.
-    pub scale: f32,
-    /// Offset, in logits.
-    pub offset: f32,
-    /// Least probability at which the text is boilerplate, in [0, 1].
-    pub threshold: f32,
 }
 
 /// Temperature scaling (Guo et al. 2017) with an offset for each logit: (logit + offset) / temperature.
@@ -109,14 +89,12 @@ impl Calibration {
         if wanted != found {
             return Some(format!("the topics are {found:?}, the scheme in bundle.json has {wanted:?} in this order"));
         }
-        let flags = self.topics.iter().map(|topic| (topic.name.as_str(), topic.scale, topic.offset, topic.threshold));
-        let boilerplate = self.boilerplate.iter().map(|flag| ("boilerplate", flag.scale, flag.offset, flag.threshold));
-        for (name, scale, offset, threshold) in flags.chain(boilerplate) {
-            if !(scale.is_finite() && scale > 0.0 && offset.is_finite() && (0.0..=1.0).contains(&threshold)) {
-                return Some(format!(
-                    "{name}: scale {scale} must be above 0, offset {offset} finite, threshold {threshold} between 0 and 1"
-                ));
-            }
+        let topics = self.topics.iter().map(|topic| (topic.name.as_str(), topic.flag()));
+        let boilerplate = self.boilerplate.iter().map(|flag| ("boilerplate", flag.clone()));
+        if let Some(problem) =
+            topics.chain(boilerplate).find_map(|(name, flag)| Some(format!("{name}: {}", flag.problem()?)))
+        {
+            return Some(problem);
         }
         if self.boilerplate.is_some() != scheme.boilerplate {
             return Some("boilerplate must be there if, and only if, the scheme has the flag".into());
@@ -130,16 +108,12 @@ impl Calibration {
 
     /// The probabilities and decisions for one text.
     pub(crate) fn apply(&self, logits: &Logits, scheme: &Scheme, head: ScaleHead) -> Calibrated {
-        let topic_probabilities: Vec<f32> = self
-            .topics
-            .iter()
-            .zip(&logits.topics)
-            .map(|(topic, logit)| sigmoid(topic.scale * logit + topic.offset))
-            .collect();
+        let topic_probabilities: Vec<f32> =
+            self.topics.iter().zip(&logits.topics).map(|(topic, &logit)| topic.probability(logit)).collect();
         let topic_applies =
             self.topics.iter().zip(&topic_probabilities).map(|(topic, &p)| p >= topic.threshold).collect();
         let boilerplate = self.boilerplate.as_ref().zip(logits.boilerplate);
-        let boilerplate_probability = boilerplate.map(|(flag, logit)| sigmoid(flag.scale * logit + flag.offset));
+        let boilerplate_probability = boilerplate.map(|(flag, logit)| flag.probability(logit));
         let is_boilerplate = self
             .boilerplate
             .as_ref()
@@ -165,6 +139,23 @@ impl Calibration {
     }
 }
 
+impl Calibrated {
+    /// Under its scheme: of a text of so many windows and tokens.
+    pub(crate) fn into_prediction(self, scheme: &Arc<Scheme>, windows: usize, tokens: usize) -> Prediction {
+        let parts = PredictionParts {
+            topic_probabilities: self.topic_probabilities,
+            topic_applies: self.topic_applies,
+            level_probabilities: self.level_probabilities,
+            level: self.level,
+            boilerplate_probability: self.boilerplate_probability,
+            is_boilerplate: self.is_boilerplate,
+            windows,
+            tokens,
+        };
+        Prediction::from_parts(Arc::clone(scheme), parts)
+    }
+}
+
 impl ScaleCalibration {
     fn problem(&self, levels: usize, head: ScaleHead) -> Option<String> {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
@@ -187,7 +178,7 @@ impl ScaleCalibration {
     }
 
     /// Probability of each level, summing to 1.
-    fn probabilities(&self, logits: &[f32], head: ScaleHead) -> Vec<f32> {
+    pub(crate) fn probabilities(&self, logits: &[f32], head: ScaleHead) -> Vec<f32> {
         let calibrated = logits.iter().zip(&self.offsets).map(|(logit, offset)| (logit + offset) / self.temperature);
         match head {
             ScaleHead::Softmax => softmax(&calibrated.collect::<Vec<f32>>()),
@@ -209,7 +200,7 @@ impl ScaleCalibration {
 
 impl Decision {
     /// Index of the chosen level.
-    fn level(&self, probabilities: &[f32], codes: &[i32]) -> usize {
+    pub(crate) fn level(&self, probabilities: &[f32], codes: &[i32]) -> usize {
         match self {
             Self::Mode => {
                 let mut best = 0;
@@ -318,7 +309,22 @@ mod tests {
             (r#""offsets":[0]"#, r#""offsets":[0,0]"#, "offsets must be 1"),
             (r#"{"rule":"mode"}"#, r#"{"rule":"cutpoints","cutpoints":[]}"#, "cutpoints must be 1"),
             (r#"{"rule":"mode"}"#, r#"{"rule":"guess"}"#, "not as the bundle format asks"),
+            (
+                r#""threshold":0.5"#,
+                r#""threshold":0.5,"isotonic":{"logits":[0,1],"probabilities":[0.5,0.4]}"#,
+                "a: isotonic probabilities must be between 0 and 1 and never fall",
+            ),
+            (
+                r#""scale":1,"offset":0,"threshold":0.5"#,
+                r#""scale":2,"offset":0,"threshold":0.5,"isotonic":{"logits":[0],"probabilities":[0.5]}"#,
+                "a: isotonic stands in place of scale and offset, which must be 1 and 0 beside it, not 2 and 0",
+            ),
         ];
+        let isotonic = r#""threshold":0.5,"isotonic":{"logits":[0,1],"probabilities":[0.25,0.75]}"#;
+        let isotonic = good.replace(r#""threshold":0.5"#, isotonic);
+        let isotonic = Calibration::read(isotonic.as_bytes(), &scheme, ScaleHead::Cumulative).unwrap();
+        let logits = Logits { topics: vec![0.5], scale: vec![0.0], boilerplate: None };
+        assert_eq!(isotonic.apply(&logits, &scheme, ScaleHead::Cumulative).topic_probabilities, [0.5]);
         for (from, to, message) in cases {
             let bad = good.replace(from, to);
             let fault = Calibration::read(bad.as_bytes(), &scheme, ScaleHead::Cumulative).unwrap_err().to_string();

@@ -11,8 +11,9 @@ use crate::bundle::{self, BundleInfo, OpenBundle};
 use crate::encode::{Encoding, Window, batches};
 use crate::encoder::{EncoderOptions, Precision};
 use crate::error::{Error, Result};
+use crate::head::Logits;
 use crate::kernels;
-use crate::label::{Prediction, PredictionParts};
+use crate::label::Prediction;
 use crate::text::Document;
 use crate::threads::Threads;
 
@@ -155,15 +156,20 @@ impl Classifier {
     /// # Errors
     /// [`Error::BlankText`] names the first text that holds nothing but white space; nothing is classified then.
     pub fn classify_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Prediction>> {
-        if let Some(index) = texts.iter().position(|text| text.as_ref().trim().is_empty()) {
-            return Err(Error::BlankText { index });
-        }
-        let encode = |index: usize| self.bundle.tokenizer.encode(texts[index].as_ref());
-        let encodings: Vec<Encoding> = self.threads.map(texts.len(), encode).into_iter().collect::<Result<_>>()?;
-        let windows: Vec<&Window> = encodings.iter().flat_map(|encoding| &encoding.windows).collect();
-        let vectors = self.encode_windows(&windows)?;
-        let mut vectors = vectors.iter().map(Vec::as_slice);
-        Ok(encodings.iter().map(|encoding| self.predict(encoding, &mut vectors)).collect())
+        let info = &self.bundle.info;
+        let predict = |(encoding, logits): (Encoding, Logits)| {
+            let calibrated = info.calibration.apply(&logits, &info.scheme, info.scale_head);
+            calibrated.into_prediction(&info.scheme, encoding.windows.len(), encoding.tokens)
+        };
+        Ok(self.run(texts)?.into_iter().map(predict).collect())
+    }
+
+    /// What the heads say of texts before any calibration: for those who fit one ([`crate::eval::tune()`]).
+    ///
+    /// # Errors
+    /// As [`Self::classify_batch`].
+    pub fn logits_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Logits>> {
+        Ok(self.run(texts)?.into_iter().map(|(_, logits)| logits).collect())
     }
 
     /// Classifies the paragraphs of a document: one prediction for each of [`Document::paragraphs`], in their order.
@@ -190,22 +196,22 @@ impl Classifier {
         Ok(vectors)
     }
 
-    fn predict<'v>(&self, encoding: &Encoding, vectors: &mut impl Iterator<Item = &'v [f32]>) -> Prediction {
-        let vectors: Vec<&[f32]> = vectors.take(encoding.windows.len()).collect();
-        let logits = self.bundle.heads.logits(&encoding.windows, &vectors);
-        let info = &self.bundle.info;
-        let calibrated = info.calibration.apply(&logits, &info.scheme, self.bundle.scale_head);
-        let parts = PredictionParts {
-            topic_probabilities: calibrated.topic_probabilities,
-            topic_applies: calibrated.topic_applies,
-            level_probabilities: calibrated.level_probabilities,
-            level: calibrated.level,
-            boilerplate_probability: calibrated.boilerplate_probability,
-            is_boilerplate: calibrated.is_boilerplate,
-            windows: encoding.windows.len(),
-            tokens: encoding.tokens,
+    /// Each text's encoding and logits.
+    fn run<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<(Encoding, Logits)>> {
+        if let Some(index) = texts.iter().position(|text| text.as_ref().trim().is_empty()) {
+            return Err(Error::BlankText { index });
+        }
+        let encode = |index: usize| self.bundle.tokenizer.encode(texts[index].as_ref());
+        let encodings: Vec<Encoding> = self.threads.map(texts.len(), encode).into_iter().collect::<Result<_>>()?;
+        let windows: Vec<&Window> = encodings.iter().flat_map(|encoding| &encoding.windows).collect();
+        let vectors = self.encode_windows(&windows)?;
+        let mut vectors = vectors.iter().map(Vec::as_slice);
+        let logits = |encoding: Encoding| {
+            let vectors: Vec<&[f32]> = vectors.by_ref().take(encoding.windows.len()).collect();
+            let logits = self.bundle.heads.logits(&encoding.windows, &vectors);
+            (encoding, logits)
         };
-        Prediction::from_parts(info.scheme.clone(), parts)
+        Ok(encodings.into_iter().map(logits).collect())
     }
 }
 

@@ -412,6 +412,15 @@ pub enum RecordFault {
         /// Path and line of the first record with it.
         first: String,
     },
+    /// An item is marked as test where something is to be fitted.
+    #[error(
+        "this item is marked {split:?}, and nothing may be fitted on test items; leave the file out, or take the items of \
+         another split only, for example with --split dev"
+    )]
+    TestItem {
+        /// Its split, as the file says.
+        split: String,
+    },
     /// A gold or prediction table cannot be parsed.
     #[error("this is not a row of a table: {0}")]
     Table(#[source] csv::Error),

@@ -20,7 +20,7 @@ const FILE: &str = "heads.safetensors";
 /// What the logits of the ordinal scale mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ScaleHead {
+pub enum ScaleHead {
     /// One logit a level.
     Softmax,
     /// One logit for each step between levels: logit of P(level > k), the cumulative-link form (McCullagh 1980).
@@ -37,15 +37,15 @@ impl ScaleHead {
     }
 }
 
-/// Raw outputs for one text.
+/// Raw outputs for one text, before any calibration.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Logits {
-    /// One a topic.
-    pub(crate) topics: Vec<f32>,
-    /// As [`ScaleHead::logits`] says; empty without a scale.
-    pub(crate) scale: Vec<f32>,
+pub struct Logits {
+    /// One a topic, in the order of the scheme.
+    pub topics: Vec<f32>,
+    /// One a level (softmax) or one a step between levels (cumulative); empty without a scale.
+    pub scale: Vec<f32>,
     /// `None` if the scheme has no boilerplate flag.
-    pub(crate) boilerplate: Option<f32>,
+    pub boilerplate: Option<f32>,
 }
 
 /// The heads of a bundle.

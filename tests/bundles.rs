@@ -1,9 +1,11 @@
 //! A bundle is checked completely when it is opened: each fault has its own message, and none of them panics.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use detente::Classifier;
+use detente::calibration::{Calibration, Isotonic};
+use detente::{BundleSource, Classifier};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -226,4 +228,86 @@ fn the_whole_bundle_has_one_identity() {
     assert_eq!(before.id, format!("tiny@{}+{}", before.version, &before.sha256[..8]));
     copy.edit_json("calibration.json", |json| json["fitted_on"] = json!("something else")).sign();
     assert_ne!(info(&copy).sha256, before.sha256);
+}
+
+/// The files of a bundle's folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file());
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+}
+
+fn recalibrated(calibration: &Calibration) -> Calibration {
+    let mut new = calibration.clone();
+    let map = Isotonic { logits: vec![-1.0, 0.5, 2.0], probabilities: vec![0.05, 0.5, 0.9] };
+    let topic = &mut new.topics[1];
+    (topic.scale, topic.offset, topic.threshold, topic.isotonic) = (1.0, 0.0, 0.25, Some(map));
+    new.fitted_on = "a test".into();
+    new
+}
+
+#[test]
+fn a_recalibrated_bundle_differs_in_its_calibration_alone() {
+    let copy = Copy::of("tiny");
+    let before = Classifier::open(copy.path()).unwrap().info().clone();
+    let calibration = recalibrated(&before.calibration);
+    let output = copy.path().join("new");
+    BundleSource::Folder(copy.path().into()).recalibrate(&calibration, &output).unwrap();
+
+    let classifier = Classifier::open(&output).unwrap();
+    assert_eq!(classifier.info().calibration, calibration);
+    assert_ne!(classifier.info().id, before.id);
+    let text = "Truppen überschritten den Fluss.";
+    let logit = classifier.logits_batch(&[text]).unwrap()[0].topics[1];
+    let topic = classifier.classify(text).unwrap().topics().nth(1).map(|topic| topic.probability).unwrap();
+    let share = |left: f32, right: f32| (logit - left) / (right - left);
+    let expected = match logit {
+        ..=-1.0 => 0.05,
+        ..=0.5 => 0.05 + share(-1.0, 0.5) * 0.45,
+        ..=2.0 => 0.5 + share(0.5, 2.0) * 0.4,
+        _ => 0.9,
+    };
+    assert!((topic - expected).abs() < 1e-5, "{topic}, {expected} at {logit}");
+
+    let (old, new) = (files(&fixture("tiny")), files(&output));
+    let named: Value = serde_json::from_slice(&old["bundle.json"]).unwrap();
+    let named: Vec<&String> = named["files"].as_object().unwrap().keys().collect();
+    assert_eq!(new.len(), named.len() + 1);
+    for name in named.into_iter().filter(|name| *name != "calibration.json") {
+        assert!(new[name] == old[name], "{name} changed");
+    }
+    let [mut old, mut new] = [&old, &new].map(|files| serde_json::from_slice::<Value>(&files["bundle.json"]).unwrap());
+    let entry = new["files"]["calibration.json"].take();
+    assert_ne!(entry, old["files"]["calibration.json"].take());
+    assert_eq!(new, old);
+
+    let again = BundleSource::Folder(copy.path().into()).recalibrate(&calibration, &output).unwrap_err().to_string();
+    assert!(again.starts_with("cannot write ") && again.contains("new: "), "{again}");
+}
+
+#[test]
+fn a_calibration_that_does_not_fit_is_not_written() {
+    let copy = Copy::of("tiny");
+    let mut calibration = recalibrated(&Classifier::open(copy.path()).unwrap().info().calibration);
+    calibration.topics[1].scale = 2.0;
+    let output = copy.path().join("new");
+    let source = BundleSource::Folder(copy.path().into());
+    let error = source.recalibrate(&calibration, &output).unwrap_err().to_string();
+    assert!(error.contains("isotonic stands in place of scale and offset"), "{error}");
+    calibration.topics[1].scale = 1.0;
+    copy.edit("heads.safetensors", |bytes| *bytes.last_mut().unwrap() ^= 1);
+    let error = source.recalibrate(&calibration, &output).unwrap_err().to_string();
+    assert!(error.contains("heads.safetensors has sha256"), "{error}");
+    assert!(!output.exists());
+}
+
+#[test]
+#[cfg(feature = "embedded")]
+fn the_embedded_bundle_can_be_recalibrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("new");
+    let before = Classifier::embedded().unwrap().info().clone();
+    BundleSource::Embedded.recalibrate(&recalibrated(&before.calibration), &output).unwrap();
+    let after = Classifier::open(&output).unwrap().info().clone();
+    assert_eq!((after.name, after.parameters), (before.name, before.parameters));
+    assert_eq!(after.calibration, recalibrated(&before.calibration));
 }

@@ -67,6 +67,8 @@ class Calibration:
 
     @classmethod
     def from_json(cls, value: dict) -> Calibration:
+        if any("isotonic" in entry for entry in [*value["topics"], value["boilerplate"]]):
+            raise ValueError("calibration.json has isotonic breakpoints, which only detente itself reads; fit it with --method platt")
         escalation = value["escalation"]
         platt = lambda entry: Platt(entry["scale"], entry["offset"], entry["threshold"])  # noqa: E731
         return cls(

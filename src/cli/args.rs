@@ -12,6 +12,7 @@ use detente::text::InputFormat;
 
 use crate::cli::agreement::{self, Agreement};
 use crate::cli::eval::{self, Eval};
+use crate::cli::tune::{self, Tune};
 
 /// Labels every paragraph of a news text, in any language, with its topics and how escalatory its stance is.
 ///
@@ -50,6 +51,9 @@ pub(crate) enum Verb {
     /// Show how far two coders agree with one another, and systems with them.
     #[command(after_help = agreement::EXAMPLES)]
     Agreement(Agreement),
+    /// Fit calibration and thresholds on labelled paragraphs and write a new bundle.
+    #[command(after_help = tune::EXAMPLES)]
+    Tune(Tune),
     /// Print the completions for a shell.
     #[command(after_help = "Example:\n  detente completions bash > ~/.local/share/bash-completion/completions/detente")]
     Completions(Completions),

@@ -96,11 +96,11 @@ fn labels(out: &mut String, info: &BundleInfo) -> std::fmt::Result {
         writeln!(out, "\nTopics: each applies from its threshold on; probability = sigmoid(scale × logit + offset)")?;
     }
     for (topic, calibration) in info.scheme.topics.iter().zip(&info.calibration.topics) {
-        writeln!(
-            out,
-            "  {:<width$}  threshold {:.3}  scale {:.3}  offset {:+.3}",
-            topic.name, calibration.threshold, calibration.scale, calibration.offset
-        )?;
+        write!(out, "  {:<width$}  threshold {:.3}  ", topic.name, calibration.threshold)?;
+        match &calibration.isotonic {
+            Some(isotonic) => writeln!(out, "isotonic, {} breakpoints", isotonic.logits.len())?,
+            None => writeln!(out, "scale {:.3}  offset {:+.3}", calibration.scale, calibration.offset)?,
+        }
         if !topic.description.is_empty() {
             writeln!(out, "      {}", topic.description)?;
         }
@@ -123,7 +123,11 @@ fn labels(out: &mut String, info: &BundleInfo) -> std::fmt::Result {
     }
     if let Some(calibration) = &info.calibration.boilerplate {
         let (threshold, scale, offset) = (calibration.threshold, calibration.scale, calibration.offset);
-        writeln!(out, "\nBoilerplate: threshold {threshold:.3}, scale {scale:.3}, offset {offset:+.3}")?;
+        write!(out, "\nBoilerplate: threshold {threshold:.3}, ")?;
+        match &calibration.isotonic {
+            Some(isotonic) => writeln!(out, "isotonic, {} breakpoints", isotonic.logits.len())?,
+            None => writeln!(out, "scale {scale:.3}, offset {offset:+.3}")?,
+        }
     }
     Ok(())
 }

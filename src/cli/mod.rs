@@ -26,6 +26,7 @@ mod run;
 mod start;
 mod synthetic;
 mod target;
+mod tune;
 
 use std::io;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Verb::Bench(args) => bench::bench(args),
         Verb::Eval(args) => eval::eval(args, &console),
         Verb::Agreement(args) => agreement::agreement(args),
+        Verb::Tune(args) => tune::tune(args, &console),
         Verb::Completions(args) => generate::completions(args),
         Verb::Man(args) => generate::man(args),
     };

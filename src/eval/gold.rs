@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{RecordFault, Result};
 use crate::eval::record::{self, Labels, Record, read_records};
@@ -81,9 +81,59 @@ pub fn read_gold_files(paths: &[impl AsRef<Path>], scheme: &Scheme) -> Result<Ve
     let mut places = BTreeMap::new();
     for path in paths {
         let path = path.as_ref();
-        read_into(path, record::open(path)?, scheme, &mut items, &mut places)?;
+        read_into(path, record::open(path)?, scheme, &mut places, |_, item| {
+            items.push(item);
+            Ok(())
+        })?;
     }
     Ok(items)
+}
+
+/// Gold that something may be fitted on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitGold {
+    /// The items, in the order of the files.
+    pub items: Vec<GoldItem>,
+    /// How many of them come from which file.
+    pub files: Vec<FitFile>,
+}
+
+/// One file of a [`FitGold`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FitFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Items taken from it.
+    pub items: usize,
+}
+
+/// The split that nothing is fitted on.
+const TEST: &str = "test";
+
+/// Reads gold files to fit something on; with `split`, only the items that are marked so.
+///
+/// # Errors
+/// As [`read_gold_files`]; and [`crate::Error::Record`] with path and line for the first item taken that is marked as test.
+pub fn read_gold_to_fit(paths: &[impl AsRef<Path>], scheme: &Scheme, split: Option<&str>) -> Result<FitGold> {
+    let mut gold = FitGold { items: Vec::new(), files: Vec::new() };
+    let mut places = BTreeMap::new();
+    for path in paths {
+        let path = path.as_ref();
+        let before = gold.items.len();
+        read_into(path, record::open(path)?, scheme, &mut places, |record, item| {
+            let marked = item.split.as_deref().map(str::trim);
+            if split.is_some_and(|split| marked != Some(split)) {
+                return Ok(());
+            }
+            if let Some(found) = marked.filter(|marked| marked.eq_ignore_ascii_case(TEST)) {
+                return Err(record.fault(RecordFault::TestItem { split: found.into() }));
+            }
+            gold.items.push(item);
+            Ok(())
+        })?;
+        gold.files.push(FitFile { path: path.into(), items: gold.items.len() - before });
+    }
+    Ok(gold)
 }
 
 /// Reads gold from a stream; `path` names it in errors and says by its extension which format it is in.
@@ -105,7 +155,10 @@ pub fn read_gold_files(paths: &[impl AsRef<Path>], scheme: &Scheme) -> Result<Ve
 /// As [`read_gold_files`].
 pub fn read_gold(path: impl AsRef<Path>, input: impl BufRead, scheme: &Scheme) -> Result<Vec<GoldItem>> {
     let mut items = Vec::new();
-    read_into(path.as_ref(), input, scheme, &mut items, &mut BTreeMap::new())?;
+    read_into(path.as_ref(), input, scheme, &mut BTreeMap::new(), |_, item| {
+        items.push(item);
+        Ok(())
+    })?;
     Ok(items)
 }
 
@@ -113,8 +166,8 @@ fn read_into(
     path: &Path,
     input: impl BufRead,
     scheme: &Scheme,
-    items: &mut Vec<GoldItem>,
     places: &mut BTreeMap<String, String>,
+    mut each: impl FnMut(&Record<'_>, GoldItem) -> Result<()>,
 ) -> Result<()> {
     let mut labelled = false;
     read_records(path, input, |record| {
@@ -123,8 +176,7 @@ fn read_into(
             return Err(record.fault(RecordFault::DuplicateId { id: item.id, first }));
         }
         labelled |= !item.labels.is_empty();
-        items.push(item);
-        Ok(())
+        each(&record, item)
     })?;
     if labelled { Ok(()) } else { Err(record::no_labels(path, scheme)) }
 }
@@ -192,5 +244,30 @@ mod tests {
         assert!(error.starts_with("gold.csv:3: this row has 2 cells"), "{error}");
         let error = read("gold.jsonl", r#"{"id": "a", "text": "x", "topic": ["a"]}"#).unwrap_err().to_string();
         assert_eq!(error, r#"gold.jsonl: no record has a label; label fields are ["topics", "stance", "boilerplate"]"#);
+    }
+
+    #[test]
+    fn test_items_are_not_to_fit_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let dev = write("dev.jsonl", "{\"id\": 1, \"text\": \"x\", \"topics\": [], \"split\": \"dev\"}\n");
+        let table = "id,text,topics,split\n2,x,a,dev\n3,y,b,\n4,z,a, Test\n";
+        let mixed = write("mixed.csv", table);
+        let error = read_gold_to_fit(&[&dev, &mixed], &scheme(), None).unwrap_err().to_string();
+        assert!(error.contains("mixed.csv:4: this item is marked \"Test\""), "{error}");
+        assert!(error.contains("--split dev"), "{error}");
+        let found = read_gold_to_fit(&[&dev, &mixed], &scheme(), Some("dev")).unwrap();
+        let ids: Vec<&str> = found.items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids, ["1", "2"]);
+        assert_eq!(found.files.iter().map(|file| file.items).collect::<Vec<_>>(), [1, 1]);
+        let untold = write("untold.csv", "id,text,topics\n5,x,a\n");
+        assert_eq!(read_gold_to_fit(&[&untold], &scheme(), None).unwrap().items.len(), 1);
+        assert!(read_gold_to_fit(&[&untold], &scheme(), Some("dev")).unwrap().items.is_empty());
+        let error = read_gold_to_fit(&[&mixed], &scheme(), Some("Test")).unwrap_err().to_string();
+        assert!(error.contains("mixed.csv:4: this item is marked"), "{error}");
     }
 }

@@ -19,13 +19,14 @@ mod record;
 mod render;
 mod report;
 mod tally;
+mod tune;
 
 pub use crate::eval::agreement::{AgreementReport, AgreementSlice, FIRST_CODER, Pair, SECOND_CODER, agreement};
 pub use crate::eval::bootstrap::BootstrapOptions;
 pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, SIGNIFICANCE};
 pub use crate::eval::figure::{Better, Metric, Scope};
 pub use crate::eval::gates::{Gate, GateFailure, Gates};
-pub use crate::eval::gold::{GoldItem, read_gold, read_gold_files};
+pub use crate::eval::gold::{FitFile, FitGold, GoldItem, read_gold, read_gold_files, read_gold_to_fit};
 pub use crate::eval::items::write_items;
 pub use crate::eval::ngram::NgramModel;
 pub use crate::eval::predicted::{Predicted, read_predictions, read_predictions_file};
@@ -35,6 +36,7 @@ pub use crate::eval::report::{
     BootstrapInfo, Coder, Curve, CurveBin, Dimension, FEWEST_CLUSTERS, Figure, GoldInfo, REPORT_SCHEMA, Report,
     ReportOptions, Scores, Slice, System, SystemInfo, SystemKind, score,
 };
+pub use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, FOLDS, Method, TuneSample, Tuned, tune};
 
 #[cfg(test)]
 mod tests;

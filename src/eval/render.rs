@@ -2,6 +2,8 @@
 //!
 //! In: a [`Report`] or an [`AgreementReport`]. Out: a string.
 
+mod tuning;
+
 use unicode_width::UnicodeWidthStr;
 
 use crate::eval::agreement::{AgreementReport, AgreementSlice};
@@ -28,7 +30,7 @@ const HEADLINES: [(Scope, Metric); 4] = [
 
 /// A heading, notes, a table, and what follows from the table.
 #[derive(Debug, Default)]
-struct Block {
+pub(crate) struct Block {
     title: String,
     notes: Vec<String>,
     header: Vec<String>,

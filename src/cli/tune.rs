@@ -1,0 +1,216 @@
+//! `detente tune`: a bundle's calibration fitted on labelled paragraphs, written as a new bundle.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum, ValueHint};
+use detente::calibration::{Calibration, Decision};
+use detente::eval::{
+    BootstrapOptions, FitGold, Method, ReportOptions, Style, TuneSample, read_gold_to_fit, tune as fit,
+};
+use detente::{BundleSource, Classifier};
+use rayon::ThreadPoolBuilder;
+
+use crate::cli::args::Engine;
+use crate::cli::classify::open_classifier;
+use crate::cli::console::Console;
+use crate::cli::exit::Exit;
+
+/// After the help of `tune`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  detente tune --gold eval/sets/authored-dev.jsonl eval/sets/web_lines-dev.jsonl --output tuned
+  detente tune --gold gold.jsonl --split dev --method isotonic --model DIR --output tuned
+
+Gold is as for `detente eval`; a label that is null teaches nothing. Items marked test are refused.
+What is fitted: for each topic and boilerplate its calibration and threshold; for the scale its
+temperature, its offsets and the rule that decides on a level. The new folder has every other file
+of the bundle unchanged; `detente classify --model DIR` uses it.";
+
+/// Flags of `tune`.
+#[derive(Debug, Args)]
+pub(crate) struct Tune {
+    /// Labelled paragraphs to fit on: JSON Lines, .csv or .tsv.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) gold: Vec<PathBuf>,
+    /// Only the gold items whose field `split` says this.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// How topics and boilerplate are calibrated.
+    #[arg(long, value_enum, default_value_t = CalibrationMethod::Platt)]
+    pub(crate) method: CalibrationMethod,
+    /// Folder to write the new bundle into; must not exist.
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+    /// Bootstrap replicates that intervals are made of.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) replicates: u32,
+    /// Where the draws of folds and bootstrap begin.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The bundle to start from.
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+}
+
+/// How topics and boilerplate are calibrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CalibrationMethod {
+    /// Scale and offset of the logit.
+    Platt,
+    /// Scale of the logit alone.
+    Temperature,
+    /// Any map that never falls, as breakpoints; wants some hundred items of each label.
+    Isotonic,
+}
+
+impl From<CalibrationMethod> for Method {
+    fn from(method: CalibrationMethod) -> Self {
+        match method {
+            CalibrationMethod::Platt => Method::Platt,
+            CalibrationMethod::Temperature => Method::Temperature,
+            CalibrationMethod::Isotonic => Method::Isotonic,
+        }
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// If the gold may not be fitted on, the bundle cannot be opened, or the new one not be written.
+pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
+    check_output(&args.output, args.engine.model.as_deref())?;
+    let classifier = open_classifier(&args.engine)?;
+    let info = classifier.info();
+    let gold = read_gold(args, &classifier)?;
+    let texts: Vec<&str> = gold.items.iter().map(|item| item.text.as_str()).collect();
+    let logits = classifier.logits_batch(&texts)?;
+    let sample = TuneSample {
+        scheme: &info.scheme,
+        head: info.scale_head,
+        current: &info.calibration,
+        gold: &gold.items,
+        logits: &logits,
+    };
+    let options = ReportOptions {
+        bootstrap: BootstrapOptions { replicates: args.replicates as usize, seed: args.seed },
+        by: Vec::new(),
+        files: args.gold.iter().map(|path| path.display().to_string()).collect(),
+    };
+    let threads = args.engine.threads.map(usize::from).and_then(NonZeroUsize::new);
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let mut tuned = pool.install(|| fit(&sample, args.method.into(), &options));
+    tuned.calibration.fitted_on = fitted_on(args, &gold);
+    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
+    source.recalibrate(&tuned.calibration, &args.output)?;
+    let written = Classifier::open(&args.output)?;
+    let text = format!(
+        "{}\n{}\n{} was made of {}, whose calibration had been fitted on: {}\n",
+        tuned.render(Style::Text),
+        parameters(&info.calibration, &tuned.calibration),
+        written.info().id,
+        info.id,
+        if info.calibration.fitted_on.is_empty() { "unnamed data" } else { &info.calibration.fitted_on },
+    );
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write <stdout>")?;
+    console.note(format!(
+        "{} is written; its card.md is that of the old bundle, with the old figures",
+        args.output.display()
+    ));
+    Ok(Exit::Done)
+}
+
+/// # Errors
+/// If the folder is the bundle, exists, or has no place.
+fn check_output(output: &Path, model: Option<&Path>) -> anyhow::Result<()> {
+    let is_model = model.is_some_and(|model| match (model.canonicalize(), output.canonicalize()) {
+        (Ok(model), Ok(output)) => model == output,
+        _ => false,
+    });
+    if is_model {
+        bail!(
+            "--output {} is the bundle itself; tune leaves it as it is and writes a new one, name another folder",
+            output.display()
+        );
+    }
+    if output.symlink_metadata().is_ok() {
+        bail!("{} exists; tune writes a new folder, name another one", output.display());
+    }
+    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        bail!(
+            "the folder {} is not there, where {} is to be written; make it first",
+            parent.display(),
+            output.display()
+        );
+    }
+    Ok(())
+}
+
+/// # Errors
+/// If a file is bad or holds test items, or if no item with a label is left.
+fn read_gold(args: &Tune, classifier: &Classifier) -> anyhow::Result<FitGold> {
+    let gold = read_gold_to_fit(&args.gold, &classifier.info().scheme, args.split.as_deref())?;
+    if let Some(split) = args.split.as_ref().filter(|_| gold.items.is_empty()) {
+        bail!("no gold item has the split {split:?}; leave out --split to fit on all items, or name another split");
+    }
+    if gold.items.iter().all(|item| item.labels.is_empty()) {
+        bail!("none of the {} gold items has a label; there is nothing to fit on", gold.items.len());
+    }
+    Ok(gold)
+}
+
+/// Names of files without folders, numbers of items, splits and method: what somebody needs who wants to repeat it.
+fn fitted_on(args: &Tune, gold: &FitGold) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let files: Vec<String> =
+        gold.files.iter().map(|file| format!("{} ({} items)", name(&file.path), file.items)).collect();
+    let splits: BTreeSet<&str> =
+        gold.items.iter().map(|item| item.split.as_deref().unwrap_or("not stated").trim()).collect();
+    let splits: Vec<&str> = splits.into_iter().collect();
+    let (files, splits, count) = (files.join(", "), splits.join(" and "), gold.items.len());
+    format!("{files}; split {splits}; {count} items in all; detente tune, {}", Method::from(args.method).name())
+}
+
+/// Old and new parameters, a line a label.
+fn parameters(old: &Calibration, new: &Calibration) -> String {
+    let flag = |scale: f32, offset: f32, threshold: f32, breakpoints: Option<usize>| {
+        let map = breakpoints.map_or_else(
+            || format!("scale {scale:.3}, offset {offset:+.3}"),
+            |count| format!("isotonic, {count} breakpoints"),
+        );
+        format!("{map}, threshold {threshold:.2}")
+    };
+    let flags = |calibration: &Calibration| {
+        let topics = calibration.topics.iter().map(|topic| {
+            let breakpoints = topic.isotonic.as_ref().map(|map| map.logits.len());
+            (topic.name.clone(), flag(topic.scale, topic.offset, topic.threshold, breakpoints))
+        });
+        let boilerplate = calibration.boilerplate.iter().map(|topic| {
+            let breakpoints = topic.isotonic.as_ref().map(|map| map.logits.len());
+            ("boilerplate".to_owned(), flag(topic.scale, topic.offset, topic.threshold, breakpoints))
+        });
+        let scale = calibration.scale.iter().map(|scale| {
+            let rule = match &scale.decision {
+                Decision::Mode => "mode".to_owned(),
+                Decision::Median => "median".to_owned(),
+                Decision::Cutpoints { cutpoints } => format!("expected value cut at {cutpoints:?}"),
+            };
+            ("levels".to_owned(), format!("temperature {:.3}, offsets {:?}, {rule}", scale.temperature, scale.offsets))
+        });
+        topics.chain(boilerplate).chain(scale).collect::<Vec<_>>()
+    };
+    let lines = flags(old).into_iter().zip(flags(new)).map(|((name, old), (_, new))| {
+        if old == new {
+            format!("  {name}: {new}, as before\n")
+        } else {
+            format!("  {name}: {new}\n    before: {old}\n")
+        }
+    });
+    format!("Calibration\n{}", lines.collect::<String>())
+}

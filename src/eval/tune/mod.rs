@@ -1,0 +1,211 @@
+//! Tuning: a bundle's calibration and decisions, fitted anew on labelled items.
+//!
+//! In: a [`TuneSample`], gold and the logits of its items. Out: a [`Tuned`]: the calibration, what of it could not be fitted, and
+//! figures before and after, on the same items and by cross-fitting on others.
+//!
+//! Each label is fitted on its own, on the items of which it is known. Thresholds and the rule for levels are chosen
+//! before a boilerplate decision takes a paragraph's topics and level away; the figures are those after it.
+
+mod flag;
+mod minimum;
+mod scale;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::calibration::{Calibration, FlagCalibration, TopicCalibration};
+use crate::eval::bootstrap::Random;
+use crate::eval::gold::GoldItem;
+use crate::eval::predicted::Predicted;
+use crate::eval::report::{Report, ReportOptions, System, SystemKind, score};
+use crate::eval::tune::flag::{Example, best_threshold};
+use crate::eval::tune::scale::LevelExample;
+use crate::head::{Logits, ScaleHead};
+use crate::label::Scheme;
+
+/// Parts of the items that cross-fitting leaves out in turn.
+pub const FOLDS: usize = 5;
+
+/// How the probabilities of topics and boilerplate are made from their logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Scale and offset (Platt 1999).
+    Platt,
+    /// The scale alone (Guo et al. 2017).
+    Temperature,
+    /// Breakpoints (Zadrozny and Elkan 2002).
+    Isotonic,
+}
+
+impl Method {
+    /// The name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Platt => "platt",
+            Self::Temperature => "temperature",
+            Self::Isotonic => "isotonic",
+        }
+    }
+}
+
+/// What a calibration is fitted on.
+#[derive(Debug, Clone, Copy)]
+pub struct TuneSample<'a> {
+    /// Labels of the bundle.
+    pub scheme: &'a Arc<Scheme>,
+    /// What the logits of its scale mean.
+    pub head: ScaleHead,
+    /// Its calibration so far; stands for a label that cannot be fitted.
+    pub current: &'a Calibration,
+    /// The items.
+    pub gold: &'a [GoldItem],
+    /// What the bundle's heads say of each item.
+    pub logits: &'a [Logits],
+}
+
+/// A fitted calibration, and how it does.
+#[derive(Debug, Clone)]
+pub struct Tuned {
+    /// The calibration; `fitted_on` is still that of the old one.
+    pub calibration: Calibration,
+    /// Labels that were left as they were, each with the reason.
+    pub kept: Vec<String>,
+    /// The systems [`BEFORE`], [`AFTER`] and, where there are clusters enough, [`CROSS_FITTED`] on the items.
+    pub report: Report,
+}
+
+/// The old calibration.
+pub const BEFORE: &str = "before";
+/// The new calibration, on the items that it was fitted on.
+pub const AFTER: &str = "same items";
+/// Each item under a calibration that was fitted without its fold.
+pub const CROSS_FITTED: &str = "out of sample";
+
+/// Fits a calibration and scores it.
+///
+/// # Panics
+/// If there is not one set of logits for each item.
+pub fn tune(sample: &TuneSample<'_>, method: Method, options: &ReportOptions) -> Tuned {
+    assert_eq!(sample.gold.len(), sample.logits.len(), "one set of logits for each item");
+    let all: Vec<usize> = (0..sample.gold.len()).collect();
+    let (calibration, kept) = fit(sample, method, &all);
+    let predict = |calibration: &Calibration| all.iter().map(|&item| sample.predict(calibration, item)).collect();
+    let system = |name: &str, predicted| System { name: name.into(), kind: SystemKind::Bundle, predicted };
+    let mut systems = vec![system(BEFORE, predict(sample.current)), system(AFTER, predict(&calibration))];
+    if let Some(predicted) = cross_fitted(sample, method, options.bootstrap.seed) {
+        systems.push(system(CROSS_FITTED, predicted));
+    }
+    let report = score(sample.scheme, sample.gold, &systems, options);
+    Tuned { calibration, kept, report }
+}
+
+impl TuneSample<'_> {
+    fn predict(&self, calibration: &Calibration, item: usize) -> Predicted {
+        let calibrated = calibration.apply(&self.logits[item], self.scheme, self.head);
+        Predicted::from(&calibrated.into_prediction(self.scheme, 1, 0))
+    }
+
+    /// Logit and label of a topic, or (after the topics) of boilerplate, where it is known.
+    fn examples(&self, flag: usize, items: &[usize]) -> Vec<Example> {
+        let example = |&item: &usize| {
+            let (labels, logits) = (&self.gold[item].labels, &self.logits[item]);
+            let topic = || Some((f64::from(logits.topics[flag]), labels.topics.as_ref()?[flag]));
+            if flag < self.scheme.topics.len() {
+                topic()
+            } else {
+                Some((f64::from(logits.boilerplate?), labels.boilerplate?))
+            }
+        };
+        items.iter().filter_map(example).collect()
+    }
+
+    fn level_examples(&self, items: &[usize]) -> Vec<LevelExample<'_>> {
+        let example = |&item: &usize| Some((self.logits[item].scale.as_slice(), self.gold[item].labels.level?));
+        items.iter().filter_map(example).collect()
+    }
+}
+
+/// The calibration of some of the items, and what was kept of the old one.
+fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (Calibration, Vec<String>) {
+    let mut calibration = sample.current.clone();
+    let mut kept = Vec::new();
+    for (index, topic) in calibration.topics.iter_mut().enumerate() {
+        match fit_flag(&sample.examples(index, items), method) {
+            Ok(flag) => *topic = TopicCalibration::of(&topic.name, flag),
+            Err(reason) => kept.push(format!("{}: {reason}", topic.name)),
+        }
+    }
+    if let Some(boilerplate) = &mut calibration.boilerplate {
+        match fit_flag(&sample.examples(sample.scheme.topics.len(), items), method) {
+            Ok(flag) => *boilerplate = flag,
+            Err(reason) => kept.push(format!("boilerplate: {reason}")),
+        }
+    }
+    if let (Some(fitted), Some(scale)) = (&mut calibration.scale, &sample.scheme.scale) {
+        let examples = sample.level_examples(items);
+        if scale::is_informative(&examples) {
+            let codes: Vec<i32> = scale.levels.iter().map(|level| level.code).collect();
+            *fitted = scale::fit_scale(&examples, sample.head, &codes);
+        } else {
+            kept.push(format!("{}: {} items, and never two levels", scale.name, examples.len()));
+        }
+    }
+    (calibration, kept)
+}
+
+fn fit_flag(examples: &[Example], method: Method) -> Result<FlagCalibration, String> {
+    if !flag::is_informative(examples) {
+        let positives = examples.iter().filter(|(_, holds)| *holds).count();
+        return Err(format!("{positives} items with the label and {} without", examples.len() - positives));
+    }
+    // Four decimals, as in a bundle by hand; far below what any number of items can tell.
+    let rounded = |value: f64| ((value * 1e4).round() / 1e4) as f32;
+    let plain = FlagCalibration { scale: 1.0, offset: 0.0, threshold: 0.5, isotonic: None };
+    let mut fitted = match method {
+        Method::Platt => {
+            let [scale, offset] = flag::platt(examples).map(rounded);
+            FlagCalibration { scale, offset, ..plain }
+        }
+        Method::Temperature => FlagCalibration { scale: rounded(flag::temperature(examples)), ..plain },
+        Method::Isotonic => FlagCalibration { isotonic: Some(flag::isotonic(examples)), ..plain },
+    };
+    if fitted.scale <= 0.0 {
+        return Err("the label is not more frequent where its logit is higher".into());
+    }
+    let probable: Vec<(f32, bool)> =
+        examples.iter().map(|&(logit, holds)| (fitted.probability(logit as f32), holds)).collect();
+    fitted.threshold = best_threshold(&probable);
+    Ok(fitted)
+}
+
+/// What calibrations fitted on the other folds say of each item (cross-validation by groups: Stone 1974; Roberts et al. 2017).
+/// `None` with fewer clusters than folds. Clusters are shuffled by the seed and dealt to the folds in turn. A label that cannot
+/// be fitted without a fold has the old calibration there.
+fn cross_fitted(sample: &TuneSample<'_>, method: Method, seed: u64) -> Option<Vec<Predicted>> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in sample.gold {
+        let next = numbers.len();
+        numbers.entry(item.cluster()).or_insert(next);
+    }
+    if numbers.len() < FOLDS {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..numbers.len()).collect();
+    let mut random = Random::new(seed, 0);
+    for place in (1..order.len()).rev() {
+        order.swap(place, random.below(place + 1));
+    }
+    let fold = |item: &GoldItem| order[numbers[item.cluster()]] % FOLDS;
+    let folds: Vec<usize> = sample.gold.iter().map(fold).collect();
+    let mut predicted = vec![Predicted::default(); folds.len()];
+    for left_out in 0..FOLDS {
+        let (inside, outside): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|&item| folds[item] == left_out);
+        let (calibration, _) = fit(sample, method, &outside);
+        for item in inside {
+            predicted[item] = sample.predict(&calibration, item);
+        }
+    }
+    Some(predicted)
+}

@@ -1,0 +1,270 @@
+//! Fits against scikit-learn and scipy (`tests/fixtures/tuning.json`), and what tuning promises.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::calibration::{Calibration, Decision};
+use crate::eval::bootstrap::{BootstrapOptions, Random};
+use crate::eval::gold::GoldItem;
+use crate::eval::render::Style;
+use crate::eval::report::ReportOptions;
+use crate::eval::tests::World;
+use crate::eval::tune::flag::{best_threshold, isotonic, platt, smoothed, temperature};
+use crate::eval::tune::scale::{fit_decision, fit_temperature, loss};
+use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, Method, TuneSample, Tuned, fit, tune};
+use crate::head::{Logits, ScaleHead};
+use crate::label::Scheme;
+
+/// scipy stops where the slope is 1e-13; with flat losses (one item with the label) that leaves some 1e-8 of the parameters.
+const FIT_TOLERANCE: f64 = 1e-6;
+/// Probabilities of breakpoints are f32.
+const PROBABILITY_TOLERANCE: f32 = 1e-6;
+/// Parameters of the scale have four decimals, and its probabilities are f32.
+const LOSS_TOLERANCE: f64 = 1e-4;
+
+#[derive(Deserialize)]
+struct Fixture {
+    flags: Vec<FlagCase>,
+    scales: Vec<ScaleCase>,
+}
+
+#[derive(Deserialize)]
+struct FlagCase {
+    name: String,
+    logits: Vec<f64>,
+    holds: Vec<bool>,
+    platt: [f64; 2],
+    temperature: f64,
+    grid: Vec<f32>,
+    isotonic: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct ScaleCase {
+    name: String,
+    head: ScaleHead,
+    logits: Vec<Vec<f32>>,
+    levels: Vec<usize>,
+    before: f64,
+    loss: f64,
+}
+
+fn fixture() -> Fixture {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tuning.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn flags_are_fitted_as_the_libraries_fit_them() {
+    for case in fixture().flags {
+        let examples: Vec<(f64, bool)> = case.logits.iter().copied().zip(case.holds.iter().copied()).collect();
+        let found = platt(&examples);
+        for (found, expected) in found.iter().zip(case.platt) {
+            let close = (found - expected).abs() <= FIT_TOLERANCE * expected.abs().max(1.0);
+            assert!(close, "{}: {found:?}, scipy {:?}", case.name, case.platt);
+        }
+        let found = temperature(&examples);
+        let close = (found - case.temperature).abs() <= FIT_TOLERANCE * case.temperature.abs();
+        assert!(close, "{}: {found}, scipy {}", case.name, case.temperature);
+        let map = isotonic(&examples);
+        assert_eq!(map.problem(), None, "{}", case.name);
+        for (&logit, &expected) in case.grid.iter().zip(&case.isotonic) {
+            let found = map.probability(logit);
+            let close = (found - expected).abs() <= PROBABILITY_TOLERANCE;
+            assert!(close, "{} at {logit}: {found}, scikit-learn {expected}", case.name);
+        }
+    }
+}
+
+#[test]
+fn the_scale_is_fitted_as_well_as_scipy_fits_it() {
+    for case in fixture().scales {
+        let examples: Vec<(&[f32], usize)> =
+            case.logits.iter().map(Vec::as_slice).zip(case.levels.iter().copied()).collect();
+        let parameters = |temperature: f32, offsets: &[f32]| {
+            let offsets = offsets.iter().map(|&offset| f64::from(offset));
+            std::iter::once(f64::from(temperature).ln()).chain(offsets).collect::<Vec<f64>>()
+        };
+        let before = loss(&examples, case.head, &vec![0.0; 1 + case.logits[0].len()]);
+        assert!((before - case.before).abs() < 1e-5, "{}: another loss, {before}, {}", case.name, case.before);
+        let found = fit_temperature(&examples, case.head, 5);
+        let found = loss(&examples, case.head, &parameters(found.temperature, &found.offsets));
+        assert!(found <= case.loss + LOSS_TOLERANCE, "{}: loss {found}, scipy {}", case.name, case.loss);
+    }
+}
+
+#[test]
+fn thresholds_lie_where_f1_is_best_around_them() {
+    // Separable at 0.6: every threshold from 0.31 to 0.60 is perfect, those with perfect neighbours begin three later.
+    let separable: Vec<(f32, bool)> = [(0.1, false), (0.3, false), (0.6, true), (0.9, true)].to_vec();
+    assert_eq!(best_threshold(&separable), 0.34);
+    // One lucky item at 0.5 does not pull the threshold away from the many at 0.7.
+    let mut many = vec![(0.7, true); 50];
+    many.extend(vec![(0.2, false); 50]);
+    assert!((0.24..=0.7).contains(&best_threshold(&many)));
+    assert_eq!(best_threshold(&[(0.5, false)]), 0.2);
+    assert_eq!(smoothed(&[0.0, 3.0, 0.0, 0.0], 3), [1.0, 1.0, 1.0, 0.0]);
+}
+
+#[test]
+fn the_rule_is_the_simplest_that_is_as_good() {
+    let codes = [-1, 0, 1];
+    let certain = |level: usize| {
+        let mut probabilities = vec![0.0; 3];
+        probabilities[level] = 1.0;
+        (probabilities, level)
+    };
+    let clear: Vec<(Vec<f32>, usize)> = (0..30).map(|item| certain(item % 3)).collect();
+    assert_eq!(fit_decision(&clear, &codes), Decision::Mode);
+    // The mode is always 0; the expected code tells the levels apart, but only with cut points nearer to 0.
+    let timid: Vec<(Vec<f32>, usize)> = (0..60)
+        .map(|item| match item % 3 {
+            0 => (vec![0.3, 0.7, 0.0], 0),
+            1 => (vec![0.05, 0.9, 0.05], 1),
+            _ => (vec![0.0, 0.7, 0.3], 2),
+        })
+        .collect();
+    match fit_decision(&timid, &codes) {
+        Decision::Cutpoints { cutpoints } => {
+            assert!(
+                cutpoints[0] > -0.3 && cutpoints[0] < 0.0 && cutpoints[1] >= 0.0 && cutpoints[1] < 0.3,
+                "{cutpoints:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Items of the made-up world with logits that are over-confident and shifted.
+struct Made {
+    scheme: Arc<Scheme>,
+    gold: Vec<GoldItem>,
+    logits: Vec<Logits>,
+    current: Calibration,
+}
+
+impl Made {
+    fn new(clusters: usize) -> Self {
+        let mut world = World::new(21);
+        let gold = world.gold(clusters);
+        let logit = |p: f64| (p / (1.0 - p)).ln() as f32;
+        let logits = world.system(&gold, 0.5).into_iter().map(|predicted| Logits {
+            topics: predicted.topic_probabilities.unwrap().into_iter().map(|p| 3.0 * logit(p) + 2.0).collect(),
+            scale: predicted.level_probabilities.unwrap().into_iter().map(|p| 4.0 * p.ln() as f32).collect(),
+            boilerplate: predicted.boilerplate_probability.map(|p| 2.0 * logit(p) - 1.0),
+        });
+        let topics = world
+            .scheme
+            .topics
+            .iter()
+            .map(|topic| format!(r#"{{"name": "{}", "scale": 1, "offset": 0, "threshold": 0.5}}"#, topic.name));
+        let json = format!(
+            r#"{{"topics": [{}], "scale": {{"temperature": 1, "offsets": [0, 0, 0, 0, 0], "decision": {{"rule": "mode"}}}},
+                "boilerplate": {{"scale": 1, "offset": 0, "threshold": 0.5}}, "fitted_on": "nothing"}}"#,
+            topics.collect::<Vec<_>>().join(",")
+        );
+        let current = Calibration::read(json.as_bytes(), &world.scheme, ScaleHead::Softmax).unwrap();
+        Self { logits: logits.collect(), scheme: Arc::new(world.scheme), gold, current }
+    }
+
+    fn sample(&self) -> TuneSample<'_> {
+        let Self { scheme, gold, logits, current } = self;
+        TuneSample { scheme, head: ScaleHead::Softmax, current, gold, logits }
+    }
+
+    fn tune(&self, method: Method) -> Tuned {
+        let bootstrap = BootstrapOptions { replicates: 100, seed: 3 };
+        tune(&self.sample(), method, &ReportOptions { bootstrap, ..ReportOptions::default() })
+    }
+}
+
+fn figure(tuned: &Tuned, system: &str, name: &str) -> f64 {
+    let scores = tuned.report.slices[0].systems.iter().find(|scores| scores.system == system).unwrap();
+    scores.figures.iter().find(|figure| figure.name == name).unwrap().value.unwrap()
+}
+
+#[test]
+fn bad_calibration_gets_better_on_items_it_has_not_seen() {
+    let made = Made::new(300);
+    for method in [Method::Platt, Method::Temperature, Method::Isotonic] {
+        let tuned = made.tune(method);
+        assert!(tuned.kept.is_empty(), "{:?}", tuned.kept);
+        let json = serde_json::to_vec(&tuned.calibration).unwrap();
+        assert_eq!(Calibration::read(&json, &made.scheme, ScaleHead::Softmax).unwrap(), tuned.calibration);
+        for name in ["topics.a.expected_calibration_error", "stance.log_loss", "boilerplate.log_loss"] {
+            let [before, after, unseen] = [BEFORE, AFTER, CROSS_FITTED].map(|system| figure(&tuned, system, name));
+            assert!(after < before && unseen < before, "{method:?} {name}: {before}, {after}, {unseen}");
+        }
+        let [after, unseen] = [AFTER, CROSS_FITTED].map(|system| figure(&tuned, system, "stance.log_loss"));
+        assert!(unseen > after, "{method:?}: no worse on unseen items, so they were seen");
+    }
+}
+
+#[test]
+fn cross_fitting_finds_nothing_where_there_is_nothing() {
+    let mut made = Made::new(300);
+    let mut random = Random::new(5, 0);
+    let mut labels: Vec<_> = made.gold.iter().map(|item| item.labels.clone()).collect();
+    for place in (1..labels.len()).rev() {
+        labels.swap(place, random.below(place + 1));
+    }
+    for (item, labels) in made.gold.iter_mut().zip(labels) {
+        item.labels = labels;
+    }
+    let tuned = made.tune(Method::Isotonic);
+    let kappa = figure(&tuned, CROSS_FITTED, "stance.quadratic_weighted_kappa");
+    assert!(kappa.abs() < 0.1, "labels are drawn by chance, kappa out of sample is {kappa}");
+}
+
+#[test]
+fn unknown_labels_teach_nothing() {
+    let made = Made::new(120);
+    let (whole, _) = fit(&made.sample(), Method::Platt, &(0..100).collect::<Vec<_>>());
+    let mut more = Made { gold: made.gold.clone(), logits: made.logits.clone(), ..Made::new(1) };
+    for item in more.gold.iter_mut().skip(100) {
+        item.labels = Default::default();
+    }
+    let all: Vec<usize> = (0..more.gold.len()).collect();
+    assert_eq!(fit(&more.sample(), Method::Platt, &all).0, whole);
+}
+
+#[test]
+fn a_label_that_cannot_be_fitted_stays_as_it_was() {
+    let mut made = Made::new(60);
+    for (item, logits) in made.gold.iter_mut().zip(&mut made.logits) {
+        let topics = item.labels.topics.as_mut().unwrap();
+        topics[0] = true;
+        logits.topics[1] = if topics[1] { -1.0 } else { 1.0 };
+        item.labels.level = Some(2);
+    }
+    let tuned = made.tune(Method::Platt);
+    assert_eq!(tuned.calibration.topics[..2], made.current.topics[..2]);
+    assert_ne!(tuned.calibration.topics[2], made.current.topics[2]);
+    assert_eq!(tuned.calibration.scale, made.current.scale);
+    let expected = [
+        format!("a: {} items with the label and 0 without", made.gold.len()),
+        "b: the label is not more frequent where its logit is higher".into(),
+        format!("stance: {} items, and never two levels", made.gold.len()),
+    ];
+    assert_eq!(tuned.kept, expected);
+    assert!(tuned.render(Style::Text).contains("left as it was: b: the label is not more frequent"));
+}
+
+#[test]
+fn the_table_says_what_was_fitted_on_what() {
+    let text = Made::new(80).tune(Method::Platt).render(Style::Text);
+    for line in [
+        "\"same items\": the new calibration on the items that it was fitted on, so too good",
+        "\"out of sample\": each item by a new calibration fitted on the other 4 of 5 parts of the clusters",
+        "figure                                  n    before",
+        "stance.quadratic weighted kappa",
+        "topics.a.expected calibration error",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let few = Made::new(4).tune(Method::Platt);
+    assert_eq!(few.report.systems.len(), 2);
+    assert!(few.render(Style::Text).contains("figures out of sample need at least 5 clusters"));
+}
