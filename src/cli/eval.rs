@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use detente::eval::baseline::{Lexicon, majority};
 use detente::eval::{
     BootstrapOptions, Dimension, Gates, GoldItem, NgramModel, Predicted, ReportOptions, Style, System, SystemKind,
-    read_gold_files, read_predictions_file, score, write_items,
+    abstention, read_gold_files, read_predictions_file, score, write_items,
 };
 use detente::{Classifier, Error, Scheme};
 use rayon::ThreadPoolBuilder;
@@ -52,6 +52,9 @@ pub(crate) struct Eval {
     /// CSV file to write with one row for each gold item: its labels and those of the one system that is no baseline.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Report")]
     pub(crate) items: Option<PathBuf>,
+    /// Precision that thresholds are to reach: shows what is kept at them, and how the risk falls with the coverage.
+    #[arg(long, value_name = "P", value_parser = precision, help_heading = "Report")]
+    pub(crate) target_precision: Option<f64>,
     /// TOML file of figures that must hold; exit code 1 if one does not.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) gates: Option<PathBuf>,
@@ -188,7 +191,9 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
         loaded.write_items(path)?;
     }
     let options = args.reporting.options(&args.systems.gold);
-    let report = args.reporting.install(|| score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
+    let mut report = args.reporting.install(|| score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
+    report.abstention =
+        args.target_precision.map(|target| abstention(&loaded.scheme, &loaded.gold, &loaded.systems, target));
     let text = match args.reporting.format {
         ReportFormat::Text => report.render(Style::Text),
         ReportFormat::Markdown => report.render(Style::Markdown),
@@ -200,6 +205,11 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
         console.error(format!("gate: {}", failure.0));
     }
     Ok(if failures.is_empty() { Exit::Done } else { Exit::No })
+}
+
+fn precision(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0.0 && *number <= 1.0);
+    number.ok_or_else(|| "a number above 0 and up to 1 was expected, for example 0.9".into())
 }
 
 /// Gold and what systems say of it.

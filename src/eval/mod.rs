@@ -3,6 +3,7 @@
 //! In: [`GoldItem`]s and, for each system, one [`Predicted`] a gold item, from a bundle, a file or a baseline.
 //! Out: a [`Report`].
 
+mod abstention;
 mod agreement;
 pub mod baseline;
 mod bootstrap;
@@ -21,6 +22,7 @@ mod report;
 mod tally;
 mod tune;
 
+pub use crate::eval::abstention::{Abstention, AbstentionCurve, AbstentionPoint, SystemAbstention, abstention};
 pub use crate::eval::agreement::{AgreementReport, AgreementSlice, FIRST_CODER, Pair, SECOND_CODER, agreement};
 pub use crate::eval::bootstrap::BootstrapOptions;
 pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, SIGNIFICANCE};

@@ -2,10 +2,12 @@
 //!
 //! In: a [`Report`] or an [`AgreementReport`]. Out: a string.
 
+mod abstention;
 mod tuning;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::eval::abstention::Abstention;
 use crate::eval::agreement::{AgreementReport, AgreementSlice};
 use crate::eval::compare::p_in_words;
 use crate::eval::figure::{Metric, Scope};
@@ -134,6 +136,7 @@ impl Report {
             let rows = codes.iter().zip(&scores.confusion).map(row).collect();
             Block { title: format!("Levels, {}", scores.system), header, rows, ..Block::default() }
         }));
+        blocks.extend(self.abstention.iter().flat_map(Abstention::blocks));
         for dimension in [Dimension::Lang, Dimension::Source, Dimension::Genre, Dimension::Length] {
             let part: Vec<&Slice> = slices.iter().filter(|slice| slice.by == Some(dimension)).collect();
             if !part.is_empty() {

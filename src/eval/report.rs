@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::eval::abstention::Abstention;
 use crate::eval::bootstrap::{BootstrapOptions, bootstrap, exact_extreme, percentile_interval};
 use crate::eval::compare::{Comparison, McNemar, compare, correct};
 use crate::eval::figure::{Metric, Scope, Value};
@@ -114,6 +115,9 @@ pub struct Report {
     pub systems: Vec<SystemInfo>,
     /// All items first, then the slices of each dimension.
     pub slices: Vec<Slice>,
+    /// What thresholds reach a wanted precision; null where none is wanted. [`score`] leaves it to
+    /// [`crate::eval::abstention()`].
+    pub abstention: Option<Abstention>,
 }
 
 /// The gold of a report.
@@ -285,6 +289,7 @@ pub fn score(scheme: &Scheme, gold: &[GoldItem], systems: &[System], options: &R
         bootstrap: BootstrapInfo::new(options),
         systems: systems.iter().map(|system| SystemInfo { name: system.name.clone(), kind: system.kind }).collect(),
         slices,
+        abstention: None,
     }
 }
 

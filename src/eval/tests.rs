@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rayon::ThreadPoolBuilder;
 
+use crate::eval::abstention::abstention;
 use crate::eval::agreement::{FIRST_CODER, SECOND_CODER, agreement};
 use crate::eval::bootstrap::{BootstrapOptions, Random, bootstrap, difference_p, exact_extreme, percentile_interval};
 use crate::eval::figure::{Metric, Scope, Value};
@@ -339,12 +340,22 @@ fn paths(value: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_json_report_is_frozen() {
-    let (_, _, report) = report(&[0.9, 0.2], 100);
+    let (world, gold, mut report) = report(&[0.9, 0.2], 100);
+    assert_eq!(serde_json::to_value(&report).unwrap()["abstention"], serde_json::Value::Null);
+    let system = System { name: "one".into(), kind: SystemKind::Bundle, predicted: World::new(1).system(&gold, 0.9) };
+    report.abstention = Some(abstention(&world.scheme, &gold, &[system], 0.9));
     let json = serde_json::to_value(&report).unwrap();
     let mut found = BTreeSet::new();
     paths(&json, "", &mut found);
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
-    let expected = "bootstrap.level bootstrap.replicates bootstrap.seed gold.coders[].items gold.coders[].name gold.files \
+    let expected = "abstention.systems[].curves[].area abstention.systems[].curves[].chosen.coverage \
+        abstention.systems[].curves[].chosen.opposite_sign abstention.systems[].curves[].chosen.recall \
+        abstention.systems[].curves[].chosen.risk abstention.systems[].curves[].chosen.threshold \
+        abstention.systems[].curves[].items abstention.systems[].curves[].of \
+        abstention.systems[].curves[].points[].coverage abstention.systems[].curves[].points[].opposite_sign \
+        abstention.systems[].curves[].points[].recall abstention.systems[].curves[].points[].risk \
+        abstention.systems[].curves[].points[].threshold abstention.systems[].system abstention.target_precision \
+        bootstrap.level bootstrap.replicates bootstrap.seed gold.coders[].items gold.coders[].name gold.files \
         gold.second_coders schema slices[].by slices[].clusters slices[].comparisons[].differences[].difference \
         slices[].comparisons[].differences[].established slices[].comparisons[].differences[].figure \
         slices[].comparisons[].differences[].first slices[].comparisons[].differences[].high \
