@@ -5,3 +5,4 @@ mod cli;
 mod cli_runs;
 mod invariants;
 mod layers;
+mod snapshot;
