@@ -1,6 +1,6 @@
 """Labelled records, and batches of token ids.
 
-Inputs: a folder with any of authored.jsonl, web_lines.jsonl, news_parallel.jsonl.gz, news_mono.jsonl.gz (fields as in the codebook).
+Inputs: a folder with any of the files in FILES (fields as in the codebook).
 Outputs: `Item`s by split; label arrays; padded batches of similar length.
 """
 
@@ -25,8 +25,11 @@ FILES = {
     "web": "web_lines.jsonl",
     "news_parallel": "news_parallel.jsonl.gz",
     "news_mono": "news_mono.jsonl.gz",
+    "news_more": "news_more.jsonl.gz",
+    "contrast": "contrast.jsonl",
 }
 SURE = 2
+WIDTH_STEP = 8  # widths of batches are multiples of it: kernels prepared for one shape are used again
 
 
 @dataclass
@@ -103,7 +106,7 @@ def token_ids(tokenizer: Tokenizer, texts: list[str], max_length: int) -> list[l
 
 def padded(sequences: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
     """Ids and mask, both (B, T)."""
-    width = max(map(len, sequences))
+    width = -(-max(map(len, sequences)) // WIDTH_STEP) * WIDTH_STEP
     ids = torch.full((len(sequences), width), pad)
     mask = torch.zeros((len(sequences), width), dtype=torch.long)
     for row, sequence in enumerate(sequences):

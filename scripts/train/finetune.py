@@ -1,7 +1,7 @@
 """Fine-tunes encoder and heads together on the labelled records.
 
 Command: python finetune.py --data DIR --encoder DIR --output DIR --epochs 6
-Inputs: labelled records (train for learning, dev for the choice of the epoch), an encoder folder.
+Inputs: labelled records (train for learning, dev for the choice of the epoch), an encoder folder, or a checkpoint folder to go on from.
 Outputs: a checkpoint folder with the best epoch by dev; log.jsonl with the dev figures of every epoch.
 Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
 2001) or softmax. Items weigh by the coder's confidence; labels that are not known are left out. Each epoch draws a translation of a text
@@ -22,17 +22,18 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
+from transformers import BertModel
 
 from calibration import MIDPOINTS, decide, escalation_probabilities
 from data import Item, Labels, batches, padded, read_items, token_ids
 from metrics import f1, kappa, macro_f1
-from model import Classifier, Heads, Logits, load_encoder, load_tokenizer, save_checkpoint
+from model import Classifier, Heads, Logits, load_encoder, load_heads, load_tokenizer, save_checkpoint
 from predict import MAX_LENGTH, LogitArrays, text_logits
 from scheme import LEVEL_CODES
 
 TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
 CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}
-SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "news_parallel": 1.0, "news_mono": 1.2}
+SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2}
 
 
 @dataclass
@@ -78,7 +79,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
     set_dropout(encoder, options.dropout)
-    model = Classifier(encoder, Heads(encoder.config.hidden_size, options.escalation, options.dense)).to(device)
+    model = Classifier(encoder, start_heads(encoder_folder, encoder.config.hidden_size, options)).to(device)
     weights = LossWeights.of(train, device)
     optimizer = make_optimizer(model, options)
     output.mkdir(parents=True, exist_ok=True)
@@ -122,6 +123,12 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             set_dropout(encoder, options.dropout)
         if options.minutes and (time.monotonic() - started) / 60 >= options.minutes:
             break
+
+
+def start_heads(folder: Path, hidden: int, options: Options) -> Heads:
+    """The heads of a checkpoint folder, to go on with; fresh ones for an encoder folder."""
+    file = folder / "heads.safetensors"
+    return load_heads(file, options.escalation, hidden) if file.exists() else Heads(hidden, options.escalation, options.dense)
 
 
 @dataclass
@@ -216,10 +223,9 @@ def escalation_loss(logits: Tensor, levels: Tensor, kind: str) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, above, reduction="none").sum(1)
 
 
-def set_dropout(encoder: torch.nn.Module, share: float) -> None:
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = share
+def set_dropout(encoder: BertModel, share: float) -> None:
+    """Dropout of the embeddings only: on a CPU that of the layers would take a third of the time, most of it for drawing numbers."""
+    encoder.embeddings.dropout.p = share
 
 
 def make_optimizer(model: Classifier, options: Options) -> torch.optim.Optimizer:

@@ -1,11 +1,11 @@
 """Makes a bundle from data, stage by stage.
 
-Command: python run.py --data DIR --work DIR --stage prepare|distil|finetune|calibrate|export|all
+Command: python run.py --data DIR --work DIR --stage start|finetune|calibrate|export|all
          python run.py --data DIR --work DIR --stage all --smoke
-Inputs: --data: labelled records; `encoder/` to start from; `parallel/` with NAME.LANG.tsv files and `teacher/` for distillation.
-Outputs, below --work: shards/ (prepare), encoder/ (distil), checkpoint/ (finetune, calibrate), the bundle and figures.json (export).
-A stage finds what the one before left in --work. Without a distilled encoder fine-tuning starts from --data's.
---smoke: no distillation, a random small encoder unless --data has one, two epochs: shows in a few minutes that the stages fit together.
+Inputs: --data: labelled records; `e5-small-q4.bin`, `parallel/` and `mono/` for the stage start, or an `encoder/` that is ready.
+Outputs, below --work: encoder/ (start), checkpoint/ (finetune, calibrate), the bundle and figures.json (export).
+A stage finds what the one before left in --work. Without an encoder there fine-tuning starts from --data's.
+--smoke: a random small encoder unless --data has one, two epochs: shows in a few minutes that the stages fit together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel
 
-import distil
+import start
 from bundle import Bundle, write_json
 from calibrate import calibrate
 from data import read_items
@@ -26,9 +26,8 @@ from export import export
 from figures import figures, print_report
 from finetune import TARGET_LANGUAGES, Options, finetune
 from model import save_encoder
-from prepare import prepare
 
-STAGES = ["prepare", "distil", "finetune", "calibrate", "export"]
+STAGES = ["start", "finetune", "calibrate", "export"]
 SMOKE_VOCABULARY = 4000
 
 
@@ -51,7 +50,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=[*STAGES, "all"], required=True)
     parser.add_argument("--card", type=Path, help="model card for the bundle; without it a line that says there is none")
     parser.add_argument("--name", default="detente-mini")
-    parser.add_argument("--distil-minutes", type=float, default=60)
+    parser.add_argument("--version", default="0.0.0")
     parser.add_argument("--epochs", type=float, default=Options.epochs)
     parser.add_argument("--seed", type=int, default=Options.seed)
     parser.add_argument("--smoke", action="store_true")
@@ -60,7 +59,7 @@ def main() -> None:
     paths.work.mkdir(parents=True, exist_ok=True)
     stages = STAGES if options.stage == "all" else [options.stage]
     for stage in stages:
-        if options.smoke and stage in ("prepare", "distil"):
+        if options.smoke and stage == "start":
             continue
         print(f"== {stage}", flush=True)
         run_stage(stage, paths, options)
@@ -69,15 +68,8 @@ def main() -> None:
 def run_stage(stage: str, paths: Paths, options: argparse.Namespace) -> None:
     checkpoint = paths.work / "checkpoint"
     match stage:
-        case "prepare":
-            prepare(paths.data / "parallel", paths.data, paths.data / "encoder", paths.data / "teacher", paths.work / "shards", tokens=1e6)
-        case "distil":
-            distil.Run(
-                argparse.Namespace(
-                    shards=paths.work / "shards", encoder=paths.data / "encoder", teacher=paths.data / "teacher", output=paths.work / "encoder",
-                    minutes=options.distil_minutes, batch_tokens=4096, report_minutes=4, resume=(paths.work / "encoder" / "state.pt").exists(),
-                )  # fmt: skip
-            ).train()
+        case "start":
+            start.make(paths.data / "e5-small-q4.bin", paths.data, paths.data, paths.work / "encoder", start.PIECES)
         case "finetune":
             if options.smoke and not (paths.encoder / "model.safetensors").exists():
                 make_random_encoder(paths.data, paths.encoder, options.seed)
@@ -86,7 +78,7 @@ def run_stage(stage: str, paths: Paths, options: argparse.Namespace) -> None:
             calibrate(checkpoint, paths.data)
         case "export":
             card = options.card.read_text() if options.card else f"# {options.name}\n\nNo card was given.\n"
-            export(checkpoint, card, paths.work / options.name, TARGET_LANGUAGES, "0.1.0")
+            export(checkpoint, card, paths.work / options.name, TARGET_LANGUAGES, options.version)
             report = figures(Bundle(paths.work / options.name), [item for item in read_items(paths.data) if item.split == "dev"])
             write_json(paths.work / "figures.json", report)
             print_report(report)
