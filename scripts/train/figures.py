@@ -87,6 +87,9 @@ def figures(bundle: Bundle, items: list[Item]) -> dict[str, dict]:
     for language in sorted(set(languages)):
         selections[f"news.{language}"] = news & (np.array(languages) == language)
         selections[f"authored.{language}"] = (sets == "authored") & (np.array(languages) == language)
+    sources = np.array([source_family(item.source) for item in owners])
+    for source in sorted(set(sources[news])):
+        selections[f"source.{source}"] = news & original & (sources == source)
     report = {}
     for name, selected in selections.items():
         rows = np.flatnonzero(selected)
@@ -95,10 +98,16 @@ def figures(bundle: Bundle, items: list[Item]) -> dict[str, dict]:
         chosen = [owners[row] for row in rows]
         report[name] = {"n": len(rows), **measured(chosen, decisions.take(rows))}
         seconded = [item for item in chosen if item.second]
-        if len(seconded) == len(chosen) and "." not in name:
+        if len(seconded) == len(chosen) and name in ("news", "authored", "web", "news_all_languages"):
             report[name]["second_coder"] = measured(seconded, second_decisions(seconded))
     report["translations"] = consistency(owners, decisions)
     return report
+
+
+def source_family(source: str) -> str:
+    """`wmt22-deen-sys.de.tsv` and `wmt23-encs-sys.cs.tsv` are both wmt; else the name before the language."""
+    name = source.split(".")[0]
+    return "wmt" if name.startswith("wmt") else name
 
 
 def fully_labelled(items: list[Item]) -> list[Item]:

@@ -35,6 +35,8 @@ TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", 
 CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}
 SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2}
 
+NEWS_SETS = ("news_parallel", "news_mono", "news_more")
+
 
 @dataclass
 class Options:
@@ -52,6 +54,7 @@ class Options:
     dropout: float = 0.1
     warmup: float = 0.05  # share of all steps
     english_share: float = 0.4  # of the parallel items seen in English as well as in translation, per epoch
+    plain_share: float = 0.5  # of the news without topic and level, which are half of all, seen per epoch
     escalation_weight: float = 1.0
     boilerplate_weight: float = 0.5
     roughen_share: float = 0.25
@@ -140,13 +143,15 @@ class Example:
 
 
 def epoch_examples(items: list[Item], options: Options, generator: np.random.Generator) -> list[Example]:
-    """Every item once; of an item with translations one of them, rare languages preferred, and the original in a share of cases."""
+    """Every item once, plain news in a share of cases; of an item with translations one of them, rare languages preferred, and the original in a share."""
     common: dict[str, int] = {}
     for item in items:
         for language in (item.lang, *item.translations):
             common[language] = common.get(language, 0) + 1
     examples = []
     for item in items:
+        if item.set in NEWS_SETS and not item.topics and item.escalation == 0 and generator.random() >= options.plain_share:
+            continue
         languages = [language for language in item.translations if language in TARGET_LANGUAGES]
         if languages:
             shares = np.array([common[language] ** -0.5 for language in languages])
