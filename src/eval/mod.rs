@@ -5,6 +5,7 @@
 
 mod agreement;
 pub mod baseline;
+mod behaviour;
 mod bootstrap;
 mod compare;
 mod evaluate;
@@ -21,6 +22,10 @@ mod report;
 mod tally;
 
 pub use crate::eval::agreement::{AgreementReport, AgreementSlice, FIRST_CODER, Pair, SECOND_CODER, agreement};
+pub use crate::eval::behaviour::{
+    BehaviourPair, BehaviourPairs, BehaviourReport, BehaviourSlice, BehaviourSystem, Expect, Rate, read_behaviour,
+    read_behaviour_files, score_behaviour,
+};
 pub use crate::eval::bootstrap::BootstrapOptions;
 pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, SIGNIFICANCE};
 pub use crate::eval::figure::{Better, Metric, Scope};
