@@ -11,8 +11,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::eval::baseline::{Lexicon, majority};
 use detente::eval::{
-    BehaviourPairs, BootstrapOptions, Dimension, Gates, GoldItem, NgramModel, Predicted, ReportOptions, Style, System,
-    SystemKind, read_behaviour_files, read_gold_files, read_predictions_file, score, score_behaviour, write_items,
+    BehaviourPairs, BootstrapOptions, Dimension, Evaluation, Gates, GoldItem, NgramModel, Predicted, ReportOptions,
+    Style, System, SystemKind, html_page, read_behaviour_files, read_gold_files, read_predictions_file, score,
+    score_behaviour, write_items,
 };
 use detente::{Classifier, Error, Scheme};
 use rayon::ThreadPoolBuilder;
@@ -27,6 +28,7 @@ Examples:
   detente eval --gold eval/sets/authored-test.jsonl --by lang
   detente eval --gold gold.csv --predictions other.csv --embedded --baseline lexicon
   detente eval --gold gold.jsonl --format json --output report.json --gates eval/gates.toml
+  detente eval --gold eval/sets/authored-test.jsonl --by lang --format html --output report.html
   detente eval --behaviour eval/behaviour/*.jsonl --by lang
 
 A gold record has id, text and any of topics, escalation, boilerplate; null says that a label is not known. A prediction
@@ -150,6 +152,8 @@ pub(crate) enum ReportFormat {
     Json,
     /// Tables for a README.
     Markdown,
+    /// One page with plots and the errors, for a browser. Only `eval` has it.
+    Html,
 }
 
 impl From<SliceBy> for Dimension {
@@ -210,6 +214,14 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
         ReportFormat::Text => report.render(Style::Text),
         ReportFormat::Markdown => report.render(Style::Markdown),
         ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
+        ReportFormat::Html => html_page(&Evaluation {
+            scheme: &loaded.scheme,
+            report: &report,
+            gold: &loaded.gold,
+            systems: &loaded.systems,
+            pairs: &loaded.pairs,
+            on_pairs: &loaded.on_pairs,
+        }),
     };
     args.reporting.write(&text)?;
     let failures = gates.map_or_else(Vec::new, |gates| report.check(&gates));

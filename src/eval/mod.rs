@@ -1,7 +1,7 @@
 //! Scoring: gold and predictions in, figures with their uncertainty out. Works for any system and any label scheme.
 //!
 //! In: [`GoldItem`]s and, for each system, one [`Predicted`] a gold item, from a bundle, a file or a baseline.
-//! Out: a [`Report`].
+//! Out: a [`Report`], which is rendered as text, Markdown, JSON or a page for a browser ([`html_page`]).
 
 mod agreement;
 pub mod baseline;
@@ -12,6 +12,7 @@ mod evaluate;
 mod figure;
 mod gates;
 mod gold;
+mod html;
 mod items;
 pub mod metrics;
 mod ngram;
@@ -19,6 +20,7 @@ mod predicted;
 mod record;
 mod render;
 mod report;
+mod risk;
 mod tally;
 
 pub use crate::eval::agreement::{AgreementReport, AgreementSlice, FIRST_CODER, Pair, SECOND_CODER, agreement};
@@ -31,6 +33,7 @@ pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, 
 pub use crate::eval::figure::{Better, Metric, Scope};
 pub use crate::eval::gates::{Gate, GateFailure, Gates};
 pub use crate::eval::gold::{GoldItem, read_gold, read_gold_files};
+pub use crate::eval::html::{Evaluation, html_page};
 pub use crate::eval::items::write_items;
 pub use crate::eval::ngram::NgramModel;
 pub use crate::eval::predicted::{Predicted, read_predictions, read_predictions_file};
@@ -40,6 +43,7 @@ pub use crate::eval::report::{
     BootstrapInfo, Coder, Curve, CurveBin, Dimension, FEWEST_CLUSTERS, Figure, GoldInfo, REPORT_SCHEMA, Report,
     ReportOptions, Scores, Slice, System, SystemInfo, SystemKind, score,
 };
+pub use crate::eval::risk::{RiskPoint, risk_coverage};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ mod render;
 
 pub use crate::eval::behaviour::pairs::{BehaviourPair, BehaviourPairs, Expect, read_behaviour, read_behaviour_files};
 pub use crate::eval::behaviour::rates::{BehaviourReport, BehaviourSlice, BehaviourSystem, Rate, score_behaviour};
+pub(crate) use crate::eval::behaviour::rates::{rate_words, verdicts};
 pub(crate) use crate::eval::behaviour::render::blocks;
 
 #[cfg(test)]
