@@ -121,6 +121,7 @@ step "kill and resume" python3 scripts/check/resume.py "$program"
 step "memory of a long run" python3 scripts/check/stream.py "$program"
 step "texts of any length" python3 scripts/check/large.py "$program"
 step "HTML in a browser" python3 scripts/check/browser.py "$program"
+step "report in a browser" python3 scripts/check/report.py "$program"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -46,8 +46,8 @@
 //! | [`calibration`] | logits to probabilities, probabilities to decisions |
 //! | `bundle` | opening a bundle and checking everything in it; writing it with another calibration |
 //! | `classifier` | the pipeline |
-//! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration |
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
+//! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration |
 //!
 //! The command line stands above all of them, in the binary; it is the only part that prints, and the only one that the
 //! feature `cli` is needed for.

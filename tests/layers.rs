@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 11] = [
     &["calibration"],
     &["bundle"],
     &["classifier"],
-    &["eval", "output"],
+    &["output", "eval"],
     &["serve"],
     &["cli", "main"],
 ];

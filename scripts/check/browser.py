@@ -107,9 +107,8 @@ class Browser:
         os.close(self.writer)
 
 
-# What a page shows, as a reader sees it. Colours are computed against the nearest ancestor that has a background.
-LOOK = r"""
-(() => {
+# JavaScript to judge what a reader sees. Colours are computed against the nearest ancestor that has a background.
+EYES = r"""
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const rgba = (colour) => {
     canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
@@ -132,16 +131,21 @@ LOOK = r"""
     const [a, b] = [luminance(over(colour, under)), luminance(under)].sort((x, y) => y - x);
     return (a + 0.05) / (b + 0.05);
   };
+  const outside = () =>
+    [...document.querySelectorAll("[src], link[href], [srcset]")].map((e) => e.outerHTML.slice(0, 120));
   const seen = (element) => { const box = element.getBoundingClientRect(); return box.width > 0 && box.height > 0; };
+"""
+
+# What a page of labelled documents shows.
+LOOK = r"""
   const paragraphs = [...document.querySelectorAll("section.para p.text")];
   return {
     paragraphs: paragraphs.filter(seen).map((p) => ({text: p.textContent, contrast: contrast(p)})),
     bars: [...document.querySelectorAll("figure.strip svg a")].filter(seen).length,
     width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight,
     ground: luminance(background(document.body)),
-    outside: [...document.querySelectorAll("[src], link[href], [srcset]")].map((e) => e.outerHTML.slice(0, 120)),
+    outside: outside(),
   };
-})()
 """
 
 
@@ -178,8 +182,8 @@ def distinct_colours(png: bytes) -> int:
     return len(found)
 
 
-def look(browser: Browser, page: Path, view: tuple) -> tuple[dict, bytes]:
-    """Shows a page and returns what is on it, and a picture."""
+def look(browser: Browser, page: Path, view: tuple, script: str) -> tuple[dict, bytes]:
+    """Shows a page and returns what `script` says of it, which may use EYES, and a picture."""
     _, width, height, colours = view
     browser.events.clear()
     target = browser.call("Target.createTarget", url="about:blank")["targetId"]
@@ -195,7 +199,7 @@ def look(browser: Browser, page: Path, view: tuple) -> tuple[dict, bytes]:
     browser.events.clear()
     browser.call("Page.navigate", session, url=page.as_uri())
     browser.wait_for("Page.loadEventFired")
-    answer = browser.call("Runtime.evaluate", session, expression=LOOK, returnByValue=True)
+    answer = browser.call("Runtime.evaluate", session, expression=f"(() => {{{EYES}{script}}})()", returnByValue=True)
     if "exceptionDetails" in answer:
         raise Failure(f"the look at the page failed: {answer['exceptionDetails']}")
     picture = browser.call("Page.captureScreenshot", session, format="png")["data"]
@@ -226,11 +230,16 @@ def judge(seen: dict, picture: bytes, texts: list[str], view: tuple) -> None:
         raise Failure(f"{len(shown)} paragraphs shown, {len(texts)} expected; first difference: {odd[0]!r}, expected {odd[1]!r}")
     if seen["bars"] != len(texts):
         raise Failure(f"the strip chart has {seen['bars']} bars for {len(texts)} paragraphs")
+    judge_looks(seen, seen["paragraphs"], picture, view)
+
+
+def judge_looks(seen: dict, texts: list[dict], picture: bytes, view: tuple) -> None:
+    """Raises a Failure when the page does not fit the screen, refers to others, or cannot be read."""
     if seen["width"] > view[1]:
         raise Failure(f"the page is {seen['width']} px wide on a screen of {view[1]} px")
     if seen["outside"]:
         raise Failure(f"the page refers to other files: {seen['outside'][0]}")
-    faint = min(seen["paragraphs"], key=lambda paragraph: paragraph["contrast"])
+    faint = min(texts, key=lambda text: text["contrast"])
     if faint["contrast"] < CONTRAST:
         raise Failure(f"contrast {faint['contrast']:.1f} is under {CONTRAST}: {faint['text'][:60]!r}")
     if (seen["ground"] < 0.5) != (view[3] == "dark"):
@@ -265,7 +274,7 @@ def main() -> int:
                 texts = [squeeze(json.loads(line)["text"]) for line in lines.splitlines()]
                 for view in VIEWS:
                     try:
-                        seen, picture = look(browser, page, view)
+                        seen, picture = look(browser, page, view, LOOK)
                         judge(seen, picture, texts, view)
                         print(f"ok      {name}, {view[0]}: {len(texts)} paragraphs, {seen['height']} px high")
                     except Failure as failure:

@@ -33,7 +33,10 @@ pub(crate) struct Agreement {
 /// If an input cannot be used, no item has a second coder, or the report cannot be written.
 pub(crate) fn agreement(args: &Agreement) -> anyhow::Result<Exit> {
     args.reporting.check(None)?;
-    let loaded = Loaded::open(&args.systems, false, &args.reporting)?;
+    if args.reporting.format == ReportFormat::Html {
+        bail!("agreement has no page for a browser; use --format text, markdown or json");
+    }
+    let loaded = Loaded::open(&args.systems, &[], false, &args.reporting)?;
     loaded.check_names()?;
     if loaded.gold.iter().all(|item| item.second.is_none()) {
         bail!(
@@ -44,7 +47,7 @@ pub(crate) fn agreement(args: &Agreement) -> anyhow::Result<Exit> {
     let report = args.reporting.install(|| agree(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
     let text = match args.reporting.format {
         ReportFormat::Text => report.render(Style::Text),
-        ReportFormat::Markdown => report.render(Style::Markdown),
+        ReportFormat::Markdown | ReportFormat::Html => report.render(Style::Markdown),
         ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     args.reporting.write(&text)?;

@@ -11,8 +11,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::eval::baseline::{Lexicon, majority};
 use detente::eval::{
-    BootstrapOptions, Dimension, Gates, GoldItem, NgramModel, Predicted, ReportOptions, Style, System, SystemKind,
-    abstention, read_gold_files, read_predictions_file, score, write_items,
+    BehaviourPairs, BootstrapOptions, Dimension, Evaluation, Gates, GoldItem, NgramModel, Predicted, ReportOptions,
+    Style, System, SystemKind, abstention, html_page, read_behaviour_files, read_gold_files, read_predictions_file,
+    score, score_behaviour, write_items,
 };
 use detente::{Classifier, Error, Scheme};
 use rayon::ThreadPoolBuilder;
@@ -27,6 +28,8 @@ Examples:
   detente eval --gold eval/sets/authored-test.jsonl --by lang
   detente eval --gold gold.csv --predictions other.csv --embedded --baseline lexicon
   detente eval --gold gold.jsonl --format json --output report.json --gates eval/gates.toml
+  detente eval --gold eval/sets/authored-test.jsonl --by lang --format html --output report.html
+  detente eval --behaviour eval/behaviour/*.jsonl --by lang
 
 A gold record has id, text and any of topics, escalation, boilerplate; null says that a label is not known. A prediction
 record has id and the same labels, and probabilities if there are any. eval/README.md specifies both.
@@ -36,10 +39,14 @@ Exit codes:
 
 /// Flags of `eval`.
 #[derive(Debug, Args)]
+#[command(mut_arg("gold", |gold| gold.required(false).required_unless_present("behaviour")))]
 pub(crate) struct Eval {
     /// What to score, and against what.
     #[command(flatten)]
     pub(crate) systems: Systems,
+    /// Minimal pairs, as in eval/behaviour: JSON Lines of two texts each, whose labels must change or stay.
+    #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
+    pub(crate) behaviour: Vec<PathBuf>,
     /// Built-in systems that a model must beat.
     #[arg(long, value_enum, value_name = "NAME", help_heading = "Systems")]
     pub(crate) baseline: Vec<Baseline>,
@@ -50,10 +57,10 @@ pub(crate) struct Eval {
     #[command(flatten)]
     pub(crate) reporting: Reporting,
     /// CSV file to write with one row for each gold item: its labels and those of the one system that is no baseline.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Report")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "gold", help_heading = "Report")]
     pub(crate) items: Option<PathBuf>,
     /// Precision that thresholds are to reach: shows what is kept at them, and how the risk falls with the coverage.
-    #[arg(long, value_name = "P", value_parser = precision, help_heading = "Report")]
+    #[arg(long, value_name = "P", value_parser = precision, requires = "gold", help_heading = "Report")]
     pub(crate) target_precision: Option<f64>,
     /// TOML file of figures that must hold; exit code 1 if one does not.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -148,6 +155,8 @@ pub(crate) enum ReportFormat {
     Json,
     /// Tables for a README.
     Markdown,
+    /// One page with plots and the errors, for a browser. Only `eval` has it.
+    Html,
 }
 
 impl From<SliceBy> for Dimension {
@@ -170,21 +179,28 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
     let gates = args.gates.as_ref().map(Gates::open).transpose()?;
     let systems = &args.systems;
     let needs_default = systems.model.is_empty() && systems.predictions.is_empty() && !systems.embedded;
-    let mut loaded = Loaded::open(&args.systems, needs_default, &args.reporting)?;
+    let mut loaded = Loaded::open(&args.systems, &args.behaviour, needs_default, &args.reporting)?;
     for baseline in &args.baseline {
-        let (name, predicted) = match baseline {
-            Baseline::Majority => ("majority", majority(&loaded.scheme, &loaded.gold)),
+        let (scheme, gold, members) = (&loaded.scheme, &loaded.gold, &loaded.pairs.members);
+        let (name, predicted, on_pairs) = match baseline {
+            Baseline::Majority => {
+                let answer = majority(scheme, if gold.is_empty() { members } else { gold });
+                let repeated = |count| answer.iter().take(1).cycle().take(count).cloned().collect();
+                ("majority", repeated(gold.len()), repeated(members.len()))
+            }
             Baseline::Lexicon => {
-                let lexicon = Lexicon::embedded(&loaded.scheme)
+                let lexicon = Lexicon::embedded(scheme)
                     .map_err(|what| Error::Input { path: "eval/lexicon.toml".into(), what })?;
-                ("lexicon", lexicon.predict(&loaded.scheme, &loaded.gold))
+                ("lexicon", lexicon.predict(scheme, gold), lexicon.predict(scheme, members))
             }
             Baseline::Ngram => {
-                let train = read_training(&args.train, &loaded)?;
-                ("ngram", NgramModel::fit(&loaded.scheme, &train).predict(&loaded.gold))
+                let model = NgramModel::fit(scheme, &read_training(&args.train, &loaded)?);
+                ("ngram", model.predict(gold), model.predict(members))
             }
         };
-        loaded.systems.push(System { name: name.into(), kind: SystemKind::Baseline, predicted });
+        let system = |predicted| System { name: name.into(), kind: SystemKind::Baseline, predicted };
+        loaded.systems.push(system(predicted));
+        loaded.on_pairs.push(system(on_pairs));
     }
     loaded.check_names()?;
     if let Some(path) = &args.items {
@@ -194,10 +210,23 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
     let mut report = args.reporting.install(|| score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
     report.abstention =
         args.target_precision.map(|target| abstention(&loaded.scheme, &loaded.gold, &loaded.systems, target));
+    if !args.behaviour.is_empty() {
+        let files: Vec<String> = args.behaviour.iter().map(|path| path.display().to_string()).collect();
+        let behaviour = score_behaviour(&loaded.scheme, &loaded.pairs, &loaded.on_pairs, &files, &options);
+        report.set_behaviour(behaviour);
+    }
     let text = match args.reporting.format {
         ReportFormat::Text => report.render(Style::Text),
         ReportFormat::Markdown => report.render(Style::Markdown),
         ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
+        ReportFormat::Html => html_page(&Evaluation {
+            scheme: &loaded.scheme,
+            report: &report,
+            gold: &loaded.gold,
+            systems: &loaded.systems,
+            pairs: &loaded.pairs,
+            on_pairs: &loaded.on_pairs,
+        }),
     };
     args.reporting.write(&text)?;
     let failures = gates.map_or_else(Vec::new, |gates| report.check(&gates));
@@ -217,15 +246,23 @@ pub(crate) struct Loaded {
     pub(crate) scheme: Arc<Scheme>,
     pub(crate) gold: Vec<GoldItem>,
     pub(crate) systems: Vec<System>,
+    /// Minimal pairs, and what the same systems say of their members.
+    pairs: BehaviourPairs,
+    on_pairs: Vec<System>,
 }
 
 impl Loaded {
-    /// Reads gold and predictions, and runs the bundles; `with_default` also the one that
+    /// Reads gold, minimal pairs and predictions, and runs the bundles; `with_default` also the one that
     /// `DETENTE_MODEL` names or, without it, the embedded one.
     ///
     /// # Errors
     /// If a file is bad, a bundle cannot be opened, or the bundles' labels differ.
-    pub(crate) fn open(args: &Systems, with_default: bool, reporting: &Reporting) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        args: &Systems,
+        behaviour: &[PathBuf],
+        with_default: bool,
+        reporting: &Reporting,
+    ) -> anyhow::Result<Self> {
         let threads = reporting.threads.map_or(0, usize::from);
         let builder = || Classifier::builder().threads(threads).precision(args.precision.into());
         let default = || match std::env::var_os("DETENTE_MODEL").filter(|folder| !folder.is_empty()) {
@@ -263,6 +300,17 @@ impl Loaded {
                 bail!("no gold item has the split {split:?}; leave out --split to score them all");
             }
         }
+        let pairs = read_behaviour_files(behaviour, &scheme)?;
+        // Systems run once, on the gold and then on the members of the pairs.
+        let in_gold = gold.len();
+        let ids: BTreeSet<&str> = gold.iter().filter(|_| !behaviour.is_empty()).map(|item| item.id.as_str()).collect();
+        if let Some(member) = pairs.members.iter().find(|member| ids.contains(member.id.as_str())) {
+            bail!(
+                "the id {:?} is that of a gold item and of a text of a pair; name one of them differently",
+                member.id
+            );
+        }
+        gold.extend_from_slice(&pairs.members);
         let mut systems = Vec::new();
         for path in &args.predictions {
             let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -280,7 +328,14 @@ impl Loaded {
             run.push(System { name, kind: SystemKind::Bundle, predicted });
         }
         run.append(&mut systems);
-        Ok(Self { scheme, gold, systems: run })
+        gold.truncate(in_gold);
+        let split = |system: &mut System| System {
+            name: system.name.clone(),
+            kind: system.kind,
+            predicted: system.predicted.split_off(in_gold),
+        };
+        let on_pairs = run.iter_mut().map(split).collect();
+        Ok(Self { scheme, gold, systems: run, pairs, on_pairs })
     }
 
     /// # Errors
@@ -317,11 +372,12 @@ fn read_training(paths: &[PathBuf], loaded: &Loaded) -> anyhow::Result<Vec<GoldI
         bail!("the baseline ngram learns from labelled paragraphs; name files with --train");
     }
     let train = read_gold_files(paths, &loaded.scheme)?;
-    let texts: BTreeSet<&str> = loaded.gold.iter().map(|item| item.text.as_str()).collect();
+    let texts: BTreeSet<&str> =
+        loaded.gold.iter().chain(&loaded.pairs.members).map(|item| item.text.as_str()).collect();
     let shared: Vec<&GoldItem> = train.iter().filter(|item| texts.contains(item.text.as_str())).collect();
     if let Some(first) = shared.first() {
         bail!(
-            "{} texts of the training files are in the gold too, the first is {:?}; nothing may be scored on what it learnt from",
+            "{} texts of the training files are in the gold or the pairs too, the first is {:?}; nothing may be scored on what it learnt from",
             shared.len(),
             first.id
         );

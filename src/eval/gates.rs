@@ -16,7 +16,11 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Error, InputFault, Result};
-use crate::eval::report::{Report, Slice, SystemKind};
+use crate::eval::behaviour::{BehaviourSlice, BehaviourSystem};
+use crate::eval::report::{Dimension, Report, Scores, SystemKind};
+
+/// What the names of rates on minimal pairs begin with.
+const BEHAVIOUR: &str = "behaviour.";
 
 /// What must hold of a report.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -80,19 +84,21 @@ impl Report {
         let mut failures = Vec::new();
         for gate in &gates.gate {
             let place = gate.place();
-            let Some(slice) = self.slices.iter().find(|slice| gate.is_on(slice)) else {
-                failures.push(GateFailure(format!("{}{place}: the report has no such slice", gate.figure)));
-                continue;
+            let found = match self.values(gate) {
+                Ok(found) => found,
+                Err(problem) => {
+                    failures.push(GateFailure(format!("{}{place}: {problem}", gate.figure)));
+                    continue;
+                }
             };
-            let systems = self.systems.iter().zip(&slice.systems).filter(|(system, _)| match &gate.system {
+            let systems = self.systems.iter().zip(found).filter(|(system, _)| match &gate.system {
                 Some(name) => *name == system.name,
                 None => system.kind != SystemKind::Baseline,
             });
             let mut checked = false;
-            for (system, scores) in systems {
+            for (system, value) in systems {
                 checked = true;
-                let figure = scores.figures.iter().find(|figure| figure.name == gate.figure);
-                if let Some(problem) = gate.problem(figure.map(|figure| figure.value)) {
+                if let Some(problem) = gate.problem(value) {
                     failures.push(GateFailure(format!("{}{place} of {} {problem}", gate.figure, system.name)));
                 }
             }
@@ -102,6 +108,31 @@ impl Report {
             }
         }
         failures
+    }
+
+    /// The figure that a gate names, for each system in the order of the report: `None` if the system has no such figure, `Some(None)` if
+    /// it is not defined.
+    fn values(&self, gate: &Gate) -> Result<Vec<Option<Option<f64>>>, &'static str> {
+        if !gate.figure.starts_with(BEHAVIOUR) {
+            let slice = self.slices.iter().find(|slice| gate.is_on(slice.by, slice.value.as_ref()));
+            let slice = slice.ok_or("the report has no such slice")?;
+            let of = |scores: &Scores| {
+                let figure = scores.figures.iter().find(|figure| figure.name == gate.figure);
+                figure.map(|figure| figure.value)
+            };
+            return Ok(slice.systems.iter().map(of).collect());
+        }
+        let behaviour = self.behaviour.as_ref().ok_or("the report has no pairs; name their files with --behaviour")?;
+        let is_meant = |slice: &&BehaviourSlice| {
+            let name = gate.figure[BEHAVIOUR.len()..].rsplit_once('.').map_or("", |(name, _)| name);
+            slice.behaviour == name && gate.is_on(slice.by, slice.value.as_ref())
+        };
+        let slice = behaviour.slices.iter().find(is_meant).ok_or("the report has no such behaviour or slice")?;
+        let of = |scores: &BehaviourSystem| {
+            let rate = scores.figures.iter().find(|rate| rate.name == gate.figure);
+            rate.map(|rate| rate.value)
+        };
+        Ok(slice.systems.iter().map(of).collect())
     }
 }
 
@@ -113,8 +144,8 @@ impl Gate {
         }
     }
 
-    fn is_on(&self, slice: &Slice) -> bool {
-        slice.by.map(|by| by.name()) == self.by.as_deref() && slice.value == self.value
+    fn is_on(&self, by: Option<Dimension>, value: Option<&String>) -> bool {
+        by.map(Dimension::name) == self.by.as_deref() && value == self.value.as_ref()
     }
 
     fn problem(&self, found: Option<Option<f64>>) -> Option<String> {
@@ -133,7 +164,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::report::{Dimension, ReportOptions, System, score};
+    use crate::eval::report::{ReportOptions, System, score};
     use crate::eval::tests::World;
 
     #[test]

@@ -124,6 +124,16 @@ impl Record<'_> {
         self.fault(RecordFault::WrongType { field: field.into(), found, expected: expected.into() })
     }
 
+    /// The error for a string that is none of those expected.
+    pub(crate) fn wrong_text(&self, field: &str, found: &str, expected: &str) -> Error {
+        self.wrong(field, &Value::String(found.into()), expected)
+    }
+
+    /// The names of the fields.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.fields.keys().cloned().collect()
+    }
+
     /// The value of a field; `None` for a missing field, for null and for an empty cell.
     pub(crate) fn value(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|value| match value {
@@ -145,10 +155,7 @@ impl Record<'_> {
 
     /// A string that must be there and not blank.
     pub(crate) fn required(&self, field: &str) -> Result<String> {
-        self.string(field)?.ok_or_else(|| {
-            let found = self.fields.keys().cloned().collect();
-            self.fault(RecordFault::Lacking { field: field.into(), found })
-        })
+        self.string(field)?.ok_or_else(|| self.fault(RecordFault::Lacking { field: field.into(), found: self.names() }))
     }
 
     /// A whole number.

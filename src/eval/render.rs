@@ -9,7 +9,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::eval::abstention::Abstention;
 use crate::eval::agreement::{AgreementReport, AgreementSlice};
-use crate::eval::compare::p_in_words;
+use crate::eval::behaviour;
+use crate::eval::compare::{Comparison, McNemar, p_in_words};
 use crate::eval::figure::{Metric, Scope};
 use crate::eval::report::{BootstrapInfo, Coder, Dimension, Figure, GoldInfo, Report, Slice};
 
@@ -23,7 +24,7 @@ pub enum Style {
 }
 
 /// Figures that a slice's row shows.
-const HEADLINES: [(Scope, Metric); 4] = [
+pub(crate) const HEADLINES: [(Scope, Metric); 4] = [
     (Scope::Topics, Metric::MacroF1),
     (Scope::Scale, Metric::QuadraticWeightedKappa),
     (Scope::Scale, Metric::MacroMeanAbsoluteError),
@@ -33,11 +34,11 @@ const HEADLINES: [(Scope, Metric); 4] = [
 /// A heading, notes, a table, and what follows from the table.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
-    title: String,
-    notes: Vec<String>,
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
-    findings: Vec<String>,
+    pub(crate) title: String,
+    pub(crate) notes: Vec<String>,
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) findings: Vec<String>,
 }
 
 /// Lines by style.
@@ -111,19 +112,16 @@ impl Report {
     /// The report for people.
     pub fn render(&self, style: Style) -> String {
         let mut blocks = vec![head("Evaluation", &self.gold, &self.bootstrap)];
-        let Some((all, slices)) = self.slices.split_first() else { return write(&blocks, style) };
+        let behaviour = self.behaviour.as_ref().map_or_else(Vec::new, behaviour::blocks);
+        let Some((all, slices)) = self.slices.split_first() else {
+            blocks.extend(behaviour);
+            return write(&blocks, style);
+        };
         blocks[0].notes.insert(1, size(all.items, all.clusters, all.warning.as_deref()));
         blocks.extend(self.figures(all));
         blocks.extend(all.comparisons.iter().map(|comparison| {
             let mut notes: Vec<String> = comparison.differences.iter().map(|found| found.words.clone()).collect();
-            notes.extend(comparison.mcnemar.iter().map(|test| {
-                let p = test.p.map_or_else(|| "not tested".into(), p_in_words);
-                let [one, other] = [test.only_first_right, test.only_second_right];
-                format!(
-                    "{}: items that only {} got right: {one}, only {}: {other} (McNemar, items as if independent, {p})",
-                    test.of, comparison.first, comparison.second
-                )
-            }));
+            notes.extend(comparison.mcnemar.iter().map(|test| mcnemar_words(comparison, test)));
             let title = format!("{} and {} compared on the same items", comparison.first, comparison.second);
             Block { title, notes, ..Block::default() }
         }));
@@ -143,6 +141,7 @@ impl Report {
                 blocks.push(sliced(dimension, &part));
             }
         }
+        blocks.extend(behaviour);
         write(&blocks, style)
     }
 
@@ -170,8 +169,18 @@ impl Report {
     }
 }
 
+/// McNemar's test in words.
+pub(crate) fn mcnemar_words(comparison: &Comparison, test: &McNemar) -> String {
+    let p = test.p.map_or_else(|| "not tested".into(), p_in_words);
+    let [one, other] = [test.only_first_right, test.only_second_right];
+    format!(
+        "{}: items that only {} got right: {one}, only {}: {other} (McNemar, items as if independent, {p})",
+        test.of, comparison.first, comparison.second
+    )
+}
+
 /// The figures that any system has, in the order of a report.
-fn union(slice: &Slice) -> Vec<(&str, Scope, Metric)> {
+pub(crate) fn union(slice: &Slice) -> Vec<(&str, Scope, Metric)> {
     let longest = slice.systems.iter().max_by_key(|scores| scores.figures.len());
     let figures = longest.into_iter().flat_map(|scores| &scores.figures);
     figures.map(|figure| (figure.name.as_str(), figure.scope, figure.metric)).collect()
@@ -187,7 +196,10 @@ fn level_codes(slice: &Slice, system: &str) -> Vec<String> {
 }
 
 fn head(title: &str, gold: &GoldInfo, bootstrap: &BootstrapInfo) -> Block {
-    let mut notes = vec![format!("gold: {}", gold.files.join(", ")), format!("coded by {}", named(&gold.coders))];
+    let mut notes = Vec::new();
+    if !gold.files.is_empty() || !gold.coders.is_empty() {
+        notes = vec![format!("gold: {}", gold.files.join(", ")), format!("coded by {}", named(&gold.coders))];
+    }
     if !gold.second_coders.is_empty() {
         notes.push(format!("second coder: {}", named(&gold.second_coders)));
     }
@@ -200,7 +212,7 @@ fn head(title: &str, gold: &GoldInfo, bootstrap: &BootstrapInfo) -> Block {
     Block { title: title.into(), notes, ..Block::default() }
 }
 
-fn named(coders: &[Coder]) -> String {
+pub(crate) fn named(coders: &[Coder]) -> String {
     let coder = |coder: &Coder| {
         format!("{} ({} items)", coder.name.as_deref().unwrap_or("a coder whom the gold does not name"), coder.items)
     };
@@ -212,17 +224,22 @@ fn size(items: usize, clusters: usize, warning: Option<&str>) -> String {
 }
 
 fn cell(figure: Option<&Figure>) -> String {
-    match figure {
-        Some(&Figure { value: Some(value), low: Some(low), high: Some(high), .. }) => {
+    figure.map_or_else(|| "–".into(), |figure| interval(figure.value, figure.low, figure.high))
+}
+
+/// `0.790 [0.760, 0.820]`; `–` where there is no value.
+pub(crate) fn interval(value: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    match (value, low, high) {
+        (Some(value), Some(low), Some(high)) => {
             format!("{} [{}, {}]", decimals(value), decimals(low), decimals(high))
         }
-        Some(&Figure { value: Some(value), .. }) => decimals(value),
-        _ => "–".into(),
+        (Some(value), ..) => decimals(value),
+        (None, ..) => "–".into(),
     }
 }
 
 /// Three decimals, never `-0.000`.
-fn decimals(value: f64) -> String {
+pub(crate) fn decimals(value: f64) -> String {
     format!("{:.3}", (value * 1e3).round() / 1e3 + 0.0)
 }
 

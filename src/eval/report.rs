@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use crate::eval::abstention::Abstention;
+use crate::eval::behaviour::BehaviourReport;
 use crate::eval::bootstrap::{BootstrapOptions, bootstrap, exact_extreme, percentile_interval};
 use crate::eval::compare::{Comparison, McNemar, compare, correct};
 use crate::eval::figure::{Metric, Scope, Value};
@@ -113,11 +114,13 @@ pub struct Report {
     pub bootstrap: BootstrapInfo,
     /// The systems.
     pub systems: Vec<SystemInfo>,
-    /// All items first, then the slices of each dimension.
+    /// All items first, then the slices of each dimension; empty without gold.
     pub slices: Vec<Slice>,
     /// What thresholds reach a wanted precision; null where none is wanted. [`score`] leaves it to
     /// [`crate::eval::abstention()`].
     pub abstention: Option<Abstention>,
+    /// Rates on minimal pairs, if there were any.
+    pub behaviour: Option<BehaviourReport>,
 }
 
 /// The gold of a report.
@@ -290,6 +293,15 @@ pub fn score(scheme: &Scheme, gold: &[GoldItem], systems: &[System], options: &R
         systems: systems.iter().map(|system| SystemInfo { name: system.name.clone(), kind: system.kind }).collect(),
         slices,
         abstention: None,
+        behaviour: None,
+    }
+}
+
+impl Report {
+    /// Adds rates on minimal pairs. Without gold there are no slices then, rather than slices of nothing.
+    pub fn set_behaviour(&mut self, behaviour: BehaviourReport) {
+        self.slices.retain(|slice| slice.items > 0);
+        self.behaviour = Some(behaviour);
     }
 }
 
@@ -313,7 +325,7 @@ impl GoldInfo {
     }
 }
 
-fn coders<'a>(names: impl Iterator<Item = &'a Option<String>>) -> Vec<Coder> {
+pub(crate) fn coders<'a>(names: impl Iterator<Item = &'a Option<String>>) -> Vec<Coder> {
     let mut counts: BTreeMap<&Option<String>, usize> = BTreeMap::new();
     for name in names {
         *counts.entry(name).or_default() += 1;

@@ -9,6 +9,7 @@ use rayon::ThreadPoolBuilder;
 
 use crate::eval::abstention::abstention;
 use crate::eval::agreement::{FIRST_CODER, SECOND_CODER, agreement};
+use crate::eval::behaviour::{read_behaviour, score_behaviour};
 use crate::eval::bootstrap::{BootstrapOptions, Random, bootstrap, difference_p, exact_extreme, percentile_interval};
 use crate::eval::figure::{Metric, Scope, Value};
 use crate::eval::gold::GoldItem;
@@ -354,7 +355,7 @@ fn the_json_report_is_frozen() {
         abstention.systems[].curves[].items abstention.systems[].curves[].of \
         abstention.systems[].curves[].points[].coverage abstention.systems[].curves[].points[].opposite_sign \
         abstention.systems[].curves[].points[].recall abstention.systems[].curves[].points[].risk \
-        abstention.systems[].curves[].points[].threshold abstention.systems[].system abstention.target_precision \
+        abstention.systems[].curves[].points[].threshold abstention.systems[].system abstention.target_precision behaviour \
         bootstrap.level bootstrap.replicates bootstrap.seed gold.coders[].items gold.coders[].name gold.files \
         gold.second_coders schema slices[].by slices[].clusters slices[].comparisons[].differences[].difference \
         slices[].comparisons[].differences[].established slices[].comparisons[].differences[].figure \
@@ -380,6 +381,33 @@ fn the_json_report_is_frozen() {
     assert_eq!(json["slices"].as_array().unwrap().len(), 1 + 3 + 3);
     assert_eq!(json["slices"][1]["value"], "de");
     assert_eq!(json["slices"][4]["value"], "under 100 characters");
+}
+
+#[test]
+fn the_json_of_behaviour_is_frozen() {
+    let (world, _, mut report) = report(&[0.9, 0.2], 40);
+    let line = r#"{"id":"1","behaviour":"actor","lang":"de","expect":"same","a":{"text":"x","stance":1},"b":{"text":"y","stance":1}}"#;
+    let pairs = read_behaviour("pairs.jsonl", line.as_bytes(), &world.scheme).unwrap();
+    let said = Predicted::from_labels(pairs.members[0].labels.clone());
+    let system = System { name: "s".into(), kind: SystemKind::Bundle, predicted: vec![said; 2] };
+    let options = ReportOptions { by: vec![Dimension::Lang], ..ReportOptions::default() };
+    let files = ["pairs.jsonl".to_owned()];
+    report.set_behaviour(score_behaviour(&world.scheme, &pairs, &[system], &files, &options));
+    let json = serde_json::to_value(&report).unwrap();
+    let mut found = BTreeSet::new();
+    paths(&json["behaviour"], "", &mut found);
+    let found: Vec<&str> = found.iter().map(String::as_str).collect();
+    let expected = "coders[].items coders[].name files slices[].behaviour slices[].by slices[].pairs \
+        slices[].systems[].figures[].high slices[].systems[].figures[].low slices[].systems[].figures[].name \
+        slices[].systems[].figures[].support slices[].systems[].figures[].value slices[].systems[].system slices[].value \
+        slices[].warning";
+    assert_eq!(found, expected.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(json["behaviour"]["slices"][1]["value"], "de");
+    let names: Vec<_> = json["behaviour"]["slices"][0]["systems"][0]["figures"].as_array().unwrap().iter().collect();
+    let names: Vec<_> = names.iter().map(|figure| figure["name"].as_str().unwrap()).collect();
+    let expected = ["pass", "right", "same_sign", "same_level"].map(|name| format!("behaviour.actor.{name}"));
+    assert_eq!(names, expected, "no topics in the gold, so nothing of topics");
+    assert_eq!(json["slices"].as_array().unwrap().len(), 1 + 3 + 3);
 }
 
 #[test]

@@ -49,9 +49,9 @@
 
 mod columns;
 mod csv;
-mod html;
+pub(crate) mod html;
 mod jsonl;
-mod number;
+pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod record;

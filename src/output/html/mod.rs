@@ -6,7 +6,7 @@
 //! style sheet moves it before them.
 
 mod document;
-mod page;
+pub(crate) mod page;
 mod paragraph;
 mod strip;
 
@@ -95,7 +95,7 @@ impl<W: Write> RecordWriter for HtmlWriter<W> {
 }
 
 /// Text that HTML can hold: characters that no HTML text may contain become U+FFFD. Markup is escaped by the templates.
-fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let is_forbidden = |character: char| character.is_control() && !matches!(character, '\t' | '\n' | '\r');
     if text.contains(is_forbidden) { text.replace(is_forbidden, "\u{fffd}").into() } else { text.into() }
 }
@@ -109,12 +109,17 @@ fn colour_class(scale: &Scale, value: f64) -> String {
 }
 
 /// A written number with a minus sign as long as the plus sign.
-fn typeset(number: &str) -> String {
+pub(crate) fn typeset(number: &str) -> String {
     number.replace('-', "\u{2212}")
 }
 
+/// A coordinate, as short as a screen can tell apart.
+pub(crate) fn coordinate(value: f64) -> String {
+    format!("{}", (value * 100.0).round() / 100.0 + 0.0)
+}
+
 /// A probability with two decimals, never rounded to certainty.
-fn probability(value: f32) -> String {
+pub(crate) fn probability(value: f32) -> String {
     match value {
         _ if value > 0.0 && value < 0.005 => "<0.01".to_owned(),
         _ if (0.995..1.0).contains(&value) => ">0.99".to_owned(),

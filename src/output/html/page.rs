@@ -8,26 +8,32 @@ use crate::output::html::{colour_class, typeset, visible};
 use crate::output::number::{signed_code, signed_mean};
 use crate::output::{By, DocumentRecord, SCHEMA};
 
+/// Colours that all pages have in common, light and dark.
+pub(crate) const PALETTE: &str = include_str!("palette.css");
 /// The style sheet, inlined.
 const STYLE: &str = include_str!("style.css");
 /// No script, no request: whatever an input smuggles in stays text.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// Everything up to the first document.
-pub(crate) fn opening(scheme: &Scheme, by: By, title: Option<&str>) -> String {
-    let title = title.map_or_else(|| default_title(scheme), |title| visible(title).into_owned());
-    let head = html! {
+/// The head of a page that stands alone: `policy` says what the browser may run and ask for, `style` comes after [`PALETTE`].
+pub(crate) fn head(title: &str, policy: &str, style: &str) -> Markup {
+    html! {
         head {
             meta charset="utf-8";
-            meta http-equiv="Content-Security-Policy" content=(POLICY);
+            meta http-equiv="Content-Security-Policy" content=(policy);
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="referrer" content="no-referrer";
             meta name="color-scheme" content="light dark";
             meta name="generator" content=(concat!("detente ", env!("CARGO_PKG_VERSION")));
             title { (title) }
-            style { (PreEscaped(STYLE)) }
+            style { (PreEscaped(PALETTE)) (PreEscaped(style)) }
         }
-    };
+    }
+}
+
+/// Everything up to the first document.
+pub(crate) fn opening(scheme: &Scheme, by: By, title: Option<&str>) -> String {
+    let title = title.map_or_else(|| default_title(scheme), |title| visible(title).into_owned());
     let masthead = html! {
         svg.definitions width="0" height="0" aria-hidden="true" {
             defs {
@@ -46,7 +52,7 @@ pub(crate) fn opening(scheme: &Scheme, by: By, title: Option<&str>) -> String {
     format!(
         "{}<html lang=\"en\">{}<body>{}<main>{rows}\n",
         DOCTYPE.into_string(),
-        head.into_string(),
+        head(&title, POLICY, STYLE).into_string(),
         masthead.into_string()
     )
 }

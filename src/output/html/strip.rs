@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use crate::label::Scale;
 use crate::output::ParagraphRecord;
 use crate::output::Summary;
-use crate::output::html::{colour_class, typeset};
+use crate::output::html::{colour_class, coordinate, typeset};
 use crate::output::number::{signed_code, signed_mean};
 
 /// Units of the drawing from left to right; the page stretches it to its own width.
@@ -82,20 +82,20 @@ pub(crate) fn strip(scale: &Scale, summary: &Summary, bars: &[Bar], document: us
                     title id=(format!("d{document}t")) { (scale.name) " from the first paragraph to the last" }
                     desc id=(format!("d{document}s")) { (described) }
                     @for level in &scale.levels {
-                        @let y = number(axis.y(level.code.into()));
+                        @let y = coordinate(axis.y(level.code.into()));
                         line.grid x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
                     }
                     @for (bar, (x, width)) in bars.iter().zip(&places) {
                         a href=(format!("#d{document}p{}", bar.index)) aria-label=(bar.label) {
                             title { (bar.label) }
-                            rect.hit x=(number(*x)) y="0" width=(number(*width)) height=(HEIGHT) {}
+                            rect.hit x=(coordinate(*x)) y="0" width=(coordinate(*width)) height=(HEIGHT) {}
                             (axis.rect(scale, bar, *x, *width))
                         }
                     }
-                    @let zero = number(axis.y(0.0));
+                    @let zero = coordinate(axis.y(0.0));
                     line.zero x1="0" x2=(WIDTH) y1=(zero) y2=(zero) {}
                     @if let Some(mean) = mean {
-                        @let y = number(axis.y(mean));
+                        @let y = coordinate(axis.y(mean));
                         line.mean x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
                     }
                 }
@@ -128,7 +128,7 @@ pub(crate) fn small_strip(scale: &Scale, bars: &[Bar]) -> Markup {
             @for (bar, (x, width)) in bars.iter().zip(places(&bars, WIDTH)) {
                 (axis.rect(scale, bar, x, width))
             }
-            @let zero = number(axis.y(0.0));
+            @let zero = coordinate(axis.y(0.0));
             line.zero x1="0" x2=(WIDTH) y1=(zero) y2=(zero) {}
         }
     }
@@ -166,7 +166,7 @@ impl Axis {
             (format!("bar {}", colour_class(scale, bar.expected)), top, bottom)
         };
         html! {
-            rect class=(class) x=(number(x)) y=(number(top)) width=(number(width)) height=(number(bottom - top)) {}
+            rect class=(class) x=(coordinate(x)) y=(coordinate(top)) width=(coordinate(width)) height=(coordinate(bottom - top)) {}
         }
     }
 }
@@ -205,9 +205,4 @@ fn description(scale: &Scale, summary: &Summary) -> String {
         let _ = write!(text, "; mean {} {mean}, peak {value} at paragraph #{}", scale.name, peak.paragraph);
     }
     text
-}
-
-/// A coordinate, as short as a screen can tell apart.
-fn number(value: f64) -> PreEscaped<String> {
-    PreEscaped(format!("{}", (value * 100.0).round() / 100.0))
 }
