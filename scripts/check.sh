@@ -116,6 +116,8 @@ step "library without features" library_alone
 step "example embed" cargo run --locked --example embed
 step "release build" cargo build --locked --release
 step "examples classified" python3 scripts/check/examples.py "$program" ${bundle:+"$bundle"}
+step "labels as in the snapshot" scripts/eval/snapshot.sh --check "$program"
+step "gates of the shipped bundle" "$program" eval --gold eval/sets/authored-test.jsonl --behaviour eval/behaviour/*.jsonl --gates eval/gates.toml --replicates 100
 step "output in README.md" python3 scripts/readme.py --check "$program"
 step "kill and resume" python3 scripts/check/resume.py "$program"
 step "memory of a long run" python3 scripts/check/stream.py "$program"
