@@ -4,6 +4,7 @@
 //! In: a folder. Out: an [`OpenBundle`] whose parts were all read and checked; after that nothing depends on the files.
 
 mod recalibrate;
+mod refit;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub use crate::bundle::recalibrate::BundleSource;
+pub use crate::bundle::refit::Refit;
 use crate::calibration::Calibration;
 use crate::encode::TextTokenizer;
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooling, Precision, Weights};
@@ -76,7 +78,7 @@ pub(crate) struct OpenBundle {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BundleJson {
+pub(crate) struct BundleJson {
     /// Checked before the rest is read.
     #[serde(rename = "format")]
     _format: u64,

@@ -11,7 +11,7 @@ use crate::bundle::{self, BundleInfo, OpenBundle};
 use crate::encode::{Encoding, Window, batches};
 use crate::encoder::{EncoderOptions, Precision};
 use crate::error::{Error, Result};
-use crate::head::Logits;
+use crate::head::{Logits, TextVectors, VectorSpace};
 use crate::kernels;
 use crate::label::Prediction;
 use crate::text::Document;
@@ -172,6 +172,15 @@ impl Classifier {
         Ok(self.run(texts)?.into_iter().map(|(_, logits)| logits).collect())
     }
 
+    /// The vectors of texts, which heads are fitted on ([`crate::eval::fit()`]): as many as texts, in the same order.
+    ///
+    /// # Errors
+    /// As [`Self::classify_batch`].
+    pub fn vectors_batch<S: AsRef<str> + Sync>(&self, texts: &[S], space: VectorSpace) -> Result<Vec<TextVectors>> {
+        let of = |encoding: &Encoding, vectors: &[&[f32]]| self.bundle.heads.vectors(&encoding.windows, vectors, space);
+        Ok(self.encode(texts, of)?.into_iter().map(|(_, vectors)| vectors).collect())
+    }
+
     /// Classifies the paragraphs of a document: one prediction for each of [`Document::paragraphs`], in their order.
     ///
     /// # Errors
@@ -198,6 +207,15 @@ impl Classifier {
 
     /// Each text's encoding and logits.
     fn run<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<(Encoding, Logits)>> {
+        self.encode(texts, |encoding, vectors| self.bundle.heads.logits(&encoding.windows, vectors))
+    }
+
+    /// Each text's encoding, and what `of` makes of it and of its windows' vectors.
+    fn encode<S: AsRef<str> + Sync, T>(
+        &self,
+        texts: &[S],
+        of: impl Fn(&Encoding, &[&[f32]]) -> T,
+    ) -> Result<Vec<(Encoding, T)>> {
         if let Some(index) = texts.iter().position(|text| text.as_ref().trim().is_empty()) {
             return Err(Error::BlankText { index });
         }
@@ -206,12 +224,12 @@ impl Classifier {
         let windows: Vec<&Window> = encodings.iter().flat_map(|encoding| &encoding.windows).collect();
         let vectors = self.encode_windows(&windows)?;
         let mut vectors = vectors.iter().map(Vec::as_slice);
-        let logits = |encoding: Encoding| {
+        let made = |encoding: Encoding| {
             let vectors: Vec<&[f32]> = vectors.by_ref().take(encoding.windows.len()).collect();
-            let logits = self.bundle.heads.logits(&encoding.windows, &vectors);
-            (encoding, logits)
+            let made = of(&encoding, &vectors);
+            (encoding, made)
         };
-        Ok(encodings.into_iter().map(logits).collect())
+        Ok(encodings.into_iter().map(made).collect())
     }
 }
 

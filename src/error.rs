@@ -53,6 +53,22 @@ pub enum Error {
         /// Why, and what to try.
         what: BundleFault,
     },
+    /// Labelled items are too few for a head to be fitted on.
+    #[error("{label}: {found} {unit} of {items} labelled items, a head is fitted on {needed} or more; {remedy}")]
+    TooFewExamples {
+        /// The label, in words.
+        label: String,
+        /// How many there are.
+        found: usize,
+        /// What is counted: examples, or documents and groups that they come from.
+        unit: &'static str,
+        /// Items of which it is known whether they have the label.
+        items: usize,
+        /// How many are needed.
+        needed: usize,
+        /// What to do.
+        remedy: String,
+    },
     /// A text to classify holds nothing but white space.
     #[error("text {index} is blank: there is nothing to classify")]
     BlankText {
@@ -420,6 +436,21 @@ pub enum RecordFault {
     TestItem {
         /// Its split, as the file says.
         split: String,
+    },
+    /// A level that makes no scale.
+    #[error(
+        "the field {field:?} holds {found}, the {count}th different level; a scale of more than {limit} levels is no scale that \
+         heads are fitted on: name another field with --scale, or give the levels with --scheme"
+    )]
+    TooManyLevels {
+        /// The field.
+        field: String,
+        /// The code in the file.
+        found: i64,
+        /// Levels so far, this one included.
+        count: usize,
+        /// Most levels.
+        limit: usize,
     },
     /// A gold or prediction table cannot be parsed.
     #[error("this is not a row of a table: {0}")]

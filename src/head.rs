@@ -8,12 +8,16 @@
 //! vectors weighted by the tokens that each window is the first to hold. With mean pooling that is nearly the vector that
 //! one window of unlimited length would give.
 
+mod write;
+
 use serde::Deserialize;
 
 use crate::encode::Window;
 use crate::encoder::Weights;
 use crate::error::BundleFault;
 use crate::label::Scheme;
+
+pub(crate) use crate::head::write::{to_bytes, with_topics};
 
 const FILE: &str = "heads.safetensors";
 
@@ -46,6 +50,70 @@ pub struct Logits {
     pub scale: Vec<f32>,
     /// `None` if the scheme has no boilerplate flag.
     pub boilerplate: Option<f32>,
+}
+
+/// What the heads of a bundle see of one text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextVectors {
+    /// (H) of the text as a whole.
+    whole: Vec<f32>,
+    /// (H) of each window; empty if the text has one, which is the whole.
+    windows: Vec<Vec<f32>>,
+}
+
+impl TextVectors {
+    /// Of a text of one window.
+    pub fn of_one_window(whole: Vec<f32>) -> Self {
+        Self { whole, windows: Vec::new() }
+    }
+
+    /// The vector of the whole text: the mean of its windows' vectors, weighted by the tokens each is the first to hold.
+    pub fn whole(&self) -> &[f32] {
+        &self.whole
+    }
+}
+
+/// Which vectors [`crate::Classifier::vectors_batch`] gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VectorSpace {
+    /// The encoder's sentence vectors.
+    Encoder,
+    /// What the bundle's heads are applied to: after `tanh(dense(vector))` where the bundle has that layer.
+    Heads,
+}
+
+/// One logit's linear map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeadRow {
+    /// (H)
+    pub weight: Vec<f32>,
+    /// Added to the product.
+    pub bias: f32,
+}
+
+/// Linear heads, one row a logit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HeadRows {
+    /// One a topic, in the order of the scheme.
+    pub topics: Vec<HeadRow>,
+    /// One a logit of the scale; empty without a scale.
+    pub scale: Vec<HeadRow>,
+    /// `None` if the scheme has no boilerplate flag.
+    pub boilerplate: Option<HeadRow>,
+}
+
+impl HeadRows {
+    /// The logits of a text.
+    pub fn logits(&self, vectors: &TextVectors) -> Logits {
+        let heads = Heads {
+            dense: None,
+            topics: Linear::of(&self.topics),
+            scale: Linear::of(&self.scale),
+            boilerplate: Linear::of(self.boilerplate.as_slice()),
+            hidden_size: vectors.whole.len(),
+        };
+        heads.apply(vectors)
+    }
 }
 
 /// The heads of a bundle.
@@ -88,22 +156,33 @@ impl Heads {
 
     /// The logits of a text from its windows and their vectors (B, H).
     pub(crate) fn logits(&self, windows: &[Window], vectors: &[&[f32]]) -> Logits {
-        let combined;
-        let whole = match vectors {
-            [single] => *single,
-            _ => {
-                combined = combine(windows, vectors, self.hidden_size);
-                &combined
-            }
+        self.apply(&self.vectors(windows, vectors, VectorSpace::Heads))
+    }
+
+    /// A text's vectors from those of its windows (B, H).
+    pub(crate) fn vectors(&self, windows: &[Window], vectors: &[&[f32]], space: VectorSpace) -> TextVectors {
+        let map = |vector: &[f32]| match space {
+            VectorSpace::Encoder => vector.to_vec(),
+            VectorSpace::Heads => self.features(vector),
         };
-        let features = self.features(whole);
-        let topics = match (&self.topics, vectors) {
-            (None, _) => Vec::new(),
-            (Some(head), [_]) => head.apply(&features),
-            (Some(head), _) => {
+        match vectors {
+            [single] => TextVectors::of_one_window(map(single)),
+            _ => TextVectors {
+                whole: map(&combine(windows, vectors, self.hidden_size)),
+                windows: vectors.iter().map(|vector| map(vector)).collect(),
+            },
+        }
+    }
+
+    /// The logits from vectors in [`VectorSpace::Heads`].
+    fn apply(&self, vectors: &TextVectors) -> Logits {
+        let topics = match &self.topics {
+            None => Vec::new(),
+            Some(head) if vectors.windows.is_empty() => head.apply(&vectors.whole),
+            Some(head) => {
                 let mut best = vec![f32::NEG_INFINITY; head.bias.len()];
-                for vector in vectors {
-                    for (best, logit) in best.iter_mut().zip(head.apply(&self.features(vector))) {
+                for vector in &vectors.windows {
+                    for (best, logit) in best.iter_mut().zip(head.apply(vector)) {
                         *best = best.max(logit);
                     }
                 }
@@ -112,8 +191,8 @@ impl Heads {
         };
         Logits {
             topics,
-            scale: self.scale.as_ref().map_or_else(Vec::new, |head| head.apply(&features)),
-            boilerplate: self.boilerplate.as_ref().map(|head| head.apply(&features)[0]),
+            scale: self.scale.as_ref().map_or_else(Vec::new, |head| head.apply(&vectors.whole)),
+            boilerplate: self.boilerplate.as_ref().map(|head| head.apply(&vectors.whole)[0]),
         }
     }
 
@@ -146,6 +225,14 @@ struct Linear {
 }
 
 impl Linear {
+    /// `None` without rows.
+    fn of(rows: &[HeadRow]) -> Option<Self> {
+        (!rows.is_empty()).then(|| Self {
+            weight: rows.iter().flat_map(|row| row.weight.iter().copied()).collect(),
+            bias: rows.iter().map(|row| row.bias).collect(),
+        })
+    }
+
     fn load(weights: &Weights<'_>, name: &str, rows: usize, columns: usize) -> Result<Self, BundleFault> {
         if rows == 0 || columns == 0 {
             return Err(BundleFault::Inconsistent {

@@ -44,10 +44,10 @@
 //! | `encoder` | batches to one vector a window: the transformer |
 //! | `head` | the vectors of a text to its logits |
 //! | [`calibration`] | logits to probabilities, probabilities to decisions |
-//! | `bundle` | opening a bundle and checking everything in it; writing it with another calibration |
+//! | `bundle` | opening a bundle and checking everything in it; writing it with another calibration or other heads |
 //! | `classifier` | the pipeline |
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
-//! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration |
+//! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration; gold and vectors to heads |
 //!
 //! The command line stands above all of them, in the binary; it is the only part that prints, and the only one that the
 //! feature `cli` is needed for.
@@ -57,7 +57,7 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/performance.md`, `models/README.md` (the bundle format).
+//! `docs/output.md` (every field), `docs/fitting.md`, `docs/performance.md`, `models/README.md` (the bundle format).
 
 mod bundle;
 pub mod calibration;
@@ -73,11 +73,11 @@ pub mod output;
 pub mod text;
 mod threads;
 
-pub use crate::bundle::{BundleInfo, BundleSource, FORMAT};
+pub use crate::bundle::{BundleInfo, BundleSource, FORMAT, Refit};
 pub use crate::classifier::{Classifier, ClassifierBuilder};
 pub use crate::encoder::Precision;
 pub use crate::error::{BundleFault, Error, InputFault, RecordFault, Result};
-pub use crate::head::{Logits, ScaleHead};
+pub use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors, VectorSpace};
 pub use crate::label::{Level, Prediction, Scheme, TopicScore};
 pub use crate::text::{Document, Paragraph};
 

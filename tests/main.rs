@@ -3,6 +3,7 @@
 mod bundles;
 mod cli;
 mod cli_runs;
+mod fitting;
 mod invariants;
 mod layers;
 mod snapshot;

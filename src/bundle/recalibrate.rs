@@ -1,4 +1,5 @@
-//! A bundle with another calibration: the same encoder, tokenizer, heads and card under a new identity.
+//! A bundle with another calibration: the same encoder, tokenizer, heads and card under a new identity. Also what every
+//! change of a bundle has in common: all files are verified, the manifest is written last.
 //!
 //! In: a bundle, in a folder or inside the program, and a [`Calibration`]. Out: a new folder.
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bundle::{hex_sha256, inconsistent, manifest_json, verify};
+use crate::bundle::{BundleJson, hex_sha256, inconsistent, manifest_json, verify};
 use crate::calibration::Calibration;
 use crate::error::{BundleFault, Error, Result};
 
@@ -31,6 +32,20 @@ impl BundleSource {
     /// [`Error::Bundle`] if the bundle is damaged or the calibration does not fit it; [`Error::Write`] if the folder exists
     /// or cannot be written.
     pub fn recalibrate(&self, calibration: &Calibration, output: &Path) -> Result<()> {
+        self.rewrite(output, |json, _| {
+            let mut bytes = fault_of(CALIBRATION, serde_json::to_vec_pretty(calibration))?;
+            bytes.push(b'\n');
+            Calibration::read(&bytes, &json.scheme, json.head.scale)?;
+            Ok(Change { files: vec![(CALIBRATION, bytes)], fields: Vec::new() })
+        })
+    }
+
+    /// Writes the bundle with some of its files and of the manifest's fields changed into the new folder `output`.
+    pub(crate) fn rewrite(
+        &self,
+        output: &Path,
+        change: impl FnOnce(&BundleJson, &[(&str, Vec<u8>)]) -> Result<Change, BundleFault>,
+    ) -> Result<()> {
         let at = |what| Error::Bundle { path: self.path(), what };
         let manifest = self.load("bundle.json").map_err(at)?;
         let json = manifest_json(&manifest).map_err(at)?;
@@ -40,14 +55,14 @@ impl BundleSource {
             verify(file, &bytes, expected).map_err(at)?;
             files.push((file.as_str(), bytes));
         }
-        let fault = |source| BundleFault::Json { file: CALIBRATION.into(), source };
-        let mut bytes = serde_json::to_vec_pretty(calibration).map_err(fault).map_err(at)?;
-        bytes.push(b'\n');
-        Calibration::read(&bytes, &json.scheme, json.head.scale).map_err(at)?;
-        let manifest = with_calibration(&manifest, &bytes).map_err(at)?;
-        let entry = files.iter_mut().find(|(file, _)| *file == CALIBRATION);
-        let (_, entry) = entry.ok_or_else(|| at(inconsistent(format!("{CALIBRATION} is not among the files"))))?;
-        *entry = bytes;
+        let change = change(&json, &files).map_err(at)?;
+        let manifest = with_change(&manifest, &change).map_err(at)?;
+        for (file, bytes) in change.files {
+            match files.iter_mut().find(|(name, _)| *name == file) {
+                Some((_, entry)) => *entry = bytes,
+                None => files.push((file, bytes)),
+            }
+        }
         files.push(("bundle.json", manifest));
         write(output, &files)
     }
@@ -77,14 +92,31 @@ impl BundleSource {
     }
 }
 
-/// The manifest with the size and the hash of the new calibration; everything else stays as it is, in its order.
-fn with_calibration(manifest: &[u8], calibration: &[u8]) -> Result<Vec<u8>, BundleFault> {
-    let fault = |source| BundleFault::Json { file: "bundle.json".into(), source };
-    let mut value: Value = serde_json::from_slice(manifest).map_err(fault)?;
-    value["files"][CALIBRATION] = json!({"bytes": calibration.len(), "sha256": hex_sha256(calibration)});
-    let mut bytes = serde_json::to_vec_pretty(&value).map_err(fault)?;
+/// What of a bundle is new.
+pub(crate) struct Change {
+    /// Files that the manifest names already.
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
+    /// Fields of the manifest.
+    pub(crate) fields: Vec<(&'static str, Value)>,
+}
+
+/// The manifest with the new fields and the sizes and hashes of the new files; everything else stays as it is, in its order.
+fn with_change(manifest: &[u8], change: &Change) -> Result<Vec<u8>, BundleFault> {
+    let mut value: Value = fault_of("bundle.json", serde_json::from_slice(manifest))?;
+    for (field, new) in &change.fields {
+        value[field] = new.clone();
+    }
+    for (file, bytes) in &change.files {
+        value["files"][file] = json!({"bytes": bytes.len(), "sha256": hex_sha256(bytes)});
+    }
+    let mut bytes = fault_of("bundle.json", serde_json::to_vec_pretty(&value))?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// The result, with an error that names the file.
+pub(crate) fn fault_of<T>(file: &str, result: serde_json::Result<T>) -> Result<T, BundleFault> {
+    result.map_err(|source| BundleFault::Json { file: file.into(), source })
 }
 
 fn write(output: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {

@@ -12,6 +12,7 @@ use detente::text::InputFormat;
 
 use crate::cli::agreement::{self, Agreement};
 use crate::cli::eval::{self, Eval};
+use crate::cli::fit::{self, Fit};
 use crate::cli::tune::{self, Tune};
 
 /// Labels every paragraph of a news text, in any language, with its topics and how escalatory its stance is.
@@ -54,6 +55,9 @@ pub(crate) enum Verb {
     /// Fit calibration and thresholds on labelled paragraphs and write a new bundle.
     #[command(after_help = tune::EXAMPLES)]
     Tune(Tune),
+    /// Fit heads to labels of your own on labelled paragraphs and write a new bundle.
+    #[command(after_help = fit::EXAMPLES)]
+    Fit(Fit),
     /// Print the completions for a shell.
     #[command(after_help = "Example:\n  detente completions bash > ~/.local/share/bash-completion/completions/detente")]
     Completions(Completions),

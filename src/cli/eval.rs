@@ -385,7 +385,7 @@ fn read_training(paths: &[PathBuf], loaded: &Loaded) -> anyhow::Result<Vec<GoldI
     Ok(train)
 }
 
-fn read_scheme(path: &Path) -> anyhow::Result<Scheme> {
+pub(crate) fn read_scheme(path: &Path) -> anyhow::Result<Scheme> {
     let json = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
     let scheme: Scheme = serde_json::from_slice(&json)
         .with_context(|| format!("{} is not a label scheme as bundle.json holds it", path.display()))?;

@@ -14,6 +14,7 @@ mod classify;
 mod console;
 mod eval;
 mod exit;
+mod fit;
 mod generate;
 mod inputs;
 mod inspect;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Verb::Bench(args) => bench::bench(args),
         Verb::Eval(args) => eval::eval(args, &console),
         Verb::Agreement(args) => agreement::agreement(args),
+        Verb::Fit(args) => fit::fit(args, &console),
         Verb::Tune(args) => tune::tune(args, &console),
         Verb::Completions(args) => generate::completions(args),
         Verb::Man(args) => generate::man(args),

@@ -82,7 +82,7 @@ impl From<CalibrationMethod> for Method {
 /// # Errors
 /// If the gold may not be fitted on, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
-    check_output(&args.output, args.engine.model.as_deref())?;
+    check_output(&args.output, args.engine.model.as_deref(), "tune")?;
     let classifier = open_classifier(&args.engine)?;
     let info = classifier.info();
     let gold = read_gold(args, &classifier)?;
@@ -125,21 +125,23 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Whether a new bundle can be written there.
+///
 /// # Errors
 /// If the folder is the bundle, exists, or has no place.
-fn check_output(output: &Path, model: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn check_output(output: &Path, model: Option<&Path>, verb: &str) -> anyhow::Result<()> {
     let is_model = model.is_some_and(|model| match (model.canonicalize(), output.canonicalize()) {
         (Ok(model), Ok(output)) => model == output,
         _ => false,
     });
     if is_model {
         bail!(
-            "--output {} is the bundle itself; tune leaves it as it is and writes a new one, name another folder",
+            "--output {} is the bundle itself; {verb} leaves it as it is and writes a new one, name another folder",
             output.display()
         );
     }
     if output.symlink_metadata().is_ok() {
-        bail!("{} exists; tune writes a new folder, name another one", output.display());
+        bail!("{} exists; {verb} writes a new folder, name another one", output.display());
     }
     let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {

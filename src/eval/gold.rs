@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use crate::error::{RecordFault, Result};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, RecordFault, Result};
 use crate::eval::record::{self, Labels, Record, read_records};
 use crate::label::Scheme;
 
@@ -105,6 +107,15 @@ pub struct FitFile {
     pub path: PathBuf,
     /// Items taken from it.
     pub items: usize,
+    /// Hexadecimal sha256 of the whole file.
+    pub sha256: String,
+}
+
+impl FitFile {
+    /// Its name without the folders, which are nobody else's.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
 }
 
 /// The split that nothing is fitted on.
@@ -131,7 +142,9 @@ pub fn read_gold_to_fit(paths: &[impl AsRef<Path>], scheme: &Scheme, split: Opti
             gold.items.push(item);
             Ok(())
         })?;
-        gold.files.push(FitFile { path: path.into(), items: gold.items.len() - before });
+        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        gold.files.push(FitFile { path: path.into(), items: gold.items.len() - before, sha256 });
     }
     Ok(gold)
 }

@@ -1,4 +1,5 @@
-//! Scoring: gold and predictions in, figures with their uncertainty out. Works for any system and any label scheme.
+//! Scoring: gold and predictions in, figures with their uncertainty out. Works for any system and any label scheme. And
+//! learning from gold: calibrations ([`tune()`]) and heads ([`fit()`]).
 //!
 //! In: [`GoldItem`]s and, for each system, one [`Predicted`] a gold item, from a bundle, a file or a baseline.
 //! Out: a [`Report`], which is rendered as text, Markdown, JSON or a page for a browser ([`html_page`]).
@@ -11,6 +12,7 @@ mod bootstrap;
 mod compare;
 mod evaluate;
 mod figure;
+mod fit;
 mod gates;
 mod gold;
 mod html;
@@ -34,6 +36,10 @@ pub use crate::eval::behaviour::{
 pub use crate::eval::bootstrap::BootstrapOptions;
 pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, SIGNIFICANCE};
 pub use crate::eval::figure::{Better, Metric, Scope};
+pub use crate::eval::fit::{
+    CROSS_VALIDATED, ClassWeights, DataScheme, FEWEST_EXAMPLES, FitOptions, FitSample, Fitted, FittedLabel, Origin,
+    SchemeSource, check_examples, fit, languages, read_scheme_of_data,
+};
 pub use crate::eval::gates::{Gate, GateFailure, Gates};
 pub use crate::eval::gold::{FitFile, FitGold, GoldItem, read_gold, read_gold_files, read_gold_to_fit};
 pub use crate::eval::html::{Evaluation, html_page};

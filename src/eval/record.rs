@@ -229,13 +229,7 @@ impl Record<'_> {
     }
 
     fn topics(&self, field: &str, value: &Value, scheme: &Scheme) -> Result<Option<Vec<bool>>> {
-        let wrong = || self.wrong(field, value, "a list of topic names (in a table joined by ;), or null");
-        let names: Vec<&str> = match value {
-            Value::Array(names) => names.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?,
-            Value::String(cell) if cell.trim() == "null" => return Ok(None),
-            Value::String(cell) => cell.split(';').map(str::trim).filter(|name| !name.is_empty()).collect(),
-            _ => return Err(wrong()),
-        };
+        let Some(names) = self.names(field, value)? else { return Ok(None) };
         let mut applies = vec![false; scheme.topics.len()];
         for name in names {
             let index = scheme.topics.iter().position(|topic| topic.name == name).ok_or_else(|| {
@@ -247,7 +241,26 @@ impl Record<'_> {
         Ok(Some(applies))
     }
 
-    fn flag(&self, field: &str) -> Result<Option<bool>> {
+    /// The names in the field `topics`, whatever the scheme; `None` if it is not known which apply.
+    pub(crate) fn topic_names(&self) -> Result<Option<Vec<&str>>> {
+        match self.fields.get("topics") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => self.names("topics", value),
+        }
+    }
+
+    fn names<'v>(&self, field: &str, value: &'v Value) -> Result<Option<Vec<&'v str>>> {
+        let wrong = || self.wrong(field, value, "a list of topic names (in a table joined by ;), or null");
+        match value {
+            Value::Array(names) => names.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong).map(Some),
+            Value::String(cell) if cell.trim() == "null" => Ok(None),
+            Value::String(cell) => Ok(Some(cell.split(';').map(str::trim).filter(|name| !name.is_empty()).collect())),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// A yes or no.
+    pub(crate) fn flag(&self, field: &str) -> Result<Option<bool>> {
         let Some(value) = self.value(field) else { return Ok(None) };
         let flag = match value {
             Value::Bool(flag) => Some(*flag),

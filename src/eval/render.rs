@@ -3,6 +3,7 @@
 //! In: a [`Report`] or an [`AgreementReport`]. Out: a string.
 
 mod abstention;
+mod fitting;
 mod tuning;
 
 use unicode_width::UnicodeWidthStr;

@@ -1,7 +1,8 @@
 //! Tuning for people: figures before and after, and what may be concluded from them.
 
 use crate::eval::figure::{Metric, Scope};
-use crate::eval::render::{Style, cell, head, size, union, write};
+use crate::eval::render::{Block, Style, cell, head, size, union, write};
+use crate::eval::report::Report;
 use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, FOLDS, Tuned};
 
 /// Figures that tuning moves.
@@ -35,18 +36,24 @@ impl Tuned {
         } else {
             format!("figures out of sample need at least {FOLDS} clusters")
         });
-        block.header = ["figure", "n"].map(str::to_owned).to_vec();
-        block.header.extend(self.report.systems.iter().map(|system| system.name.clone()));
-        for (name, _, _) in union(all).into_iter().filter(|(_, scope, metric)| is_shown(*scope, *metric)) {
-            let found: Vec<_> =
-                all.systems.iter().map(|scores| scores.figures.iter().find(|figure| figure.name == name)).collect();
-            let support = found.iter().flatten().map(|figure| figure.support).max().unwrap_or(0);
-            let mut row = vec![name.replace('_', " "), support.to_string()];
-            row.extend(found.into_iter().map(cell));
-            block.rows.push(row);
-        }
+        table(&mut block, &self.report);
         let compared = all.comparisons.iter().find(|pair| pair.first == BEFORE && pair.second == CROSS_FITTED);
         block.findings.extend(compared.iter().flat_map(|pair| &pair.differences).map(|found| found.words.clone()));
         write(&[block], style)
+    }
+}
+
+/// A row for each figure that fitting and tuning move, a column for each system.
+pub(crate) fn table(block: &mut Block, report: &Report) {
+    let Some(all) = report.slices.first() else { return };
+    block.header = ["figure", "n"].map(str::to_owned).to_vec();
+    block.header.extend(report.systems.iter().map(|system| system.name.clone()));
+    for (name, _, _) in union(all).into_iter().filter(|(_, scope, metric)| is_shown(*scope, *metric)) {
+        let found: Vec<_> =
+            all.systems.iter().map(|scores| scores.figures.iter().find(|figure| figure.name == name)).collect();
+        let support = found.iter().flatten().map(|figure| figure.support).max().unwrap_or(0);
+        let mut row = vec![name.replace('_', " "), support.to_string()];
+        row.extend(found.into_iter().map(cell));
+        block.rows.push(row);
     }
 }

@@ -102,7 +102,7 @@ pub fn tune(sample: &TuneSample<'_>, method: Method, options: &ReportOptions) ->
 }
 
 impl TuneSample<'_> {
-    fn predict(&self, calibration: &Calibration, item: usize) -> Predicted {
+    pub(crate) fn predict(&self, calibration: &Calibration, item: usize) -> Predicted {
         let calibrated = calibration.apply(&self.logits[item], self.scheme, self.head);
         Predicted::from(&calibrated.into_prediction(self.scheme, 1, 0))
     }
@@ -128,7 +128,7 @@ impl TuneSample<'_> {
 }
 
 /// The calibration of some of the items, and what was kept of the old one.
-fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (Calibration, Vec<String>) {
+pub(crate) fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (Calibration, Vec<String>) {
     let mut calibration = sample.current.clone();
     let mut kept = Vec::new();
     for (index, topic) in calibration.topics.iter_mut().enumerate() {
@@ -183,7 +183,7 @@ fn fit_flag(examples: &[Example], method: Method) -> Result<FlagCalibration, Str
 /// What calibrations fitted on the other folds say of each item (cross-validation by groups: Stone 1974; Roberts et al. 2017).
 /// `None` with fewer clusters than folds. Clusters are shuffled by the seed and dealt to the folds in turn. A label that cannot
 /// be fitted without a fold has the old calibration there.
-fn cross_fitted(sample: &TuneSample<'_>, method: Method, seed: u64) -> Option<Vec<Predicted>> {
+pub(crate) fn cross_fitted(sample: &TuneSample<'_>, method: Method, seed: u64) -> Option<Vec<Predicted>> {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for item in sample.gold {
         let next = numbers.len();
