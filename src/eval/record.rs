@@ -130,7 +130,7 @@ impl Record<'_> {
     }
 
     /// The names of the fields.
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub(crate) fn field_names(&self) -> Vec<String> {
         self.fields.keys().cloned().collect()
     }
 
@@ -155,7 +155,8 @@ impl Record<'_> {
 
     /// A string that must be there and not blank.
     pub(crate) fn required(&self, field: &str) -> Result<String> {
-        self.string(field)?.ok_or_else(|| self.fault(RecordFault::Lacking { field: field.into(), found: self.names() }))
+        self.string(field)?
+            .ok_or_else(|| self.fault(RecordFault::Lacking { field: field.into(), found: self.field_names() }))
     }
 
     /// A whole number.

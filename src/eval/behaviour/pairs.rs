@@ -132,7 +132,7 @@ fn read_pair(record: &Record<'_>, scheme: &Scheme) -> Result<(BehaviourPair, [Go
     }
     let member = |field: &str, lang: &Option<String>| -> Result<GoldItem> {
         let Some(nested) = record.nested(field)? else {
-            let found = record.names();
+            let found = record.field_names();
             return Err(record.fault(RecordFault::Lacking { field: field.into(), found }));
         };
         Ok(GoldItem {
