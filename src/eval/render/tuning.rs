@@ -27,7 +27,7 @@ impl Tuned {
         let mut block = head("Tuning", &self.report.gold, &self.report.bootstrap);
         let Some(all) = self.report.slices.first() else { return write(&[block], style) };
         block.notes.insert(1, size(all.items, all.clusters, all.warning.as_deref()));
-        block.notes.extend(self.kept.iter().map(|kept| format!("left as it was: {kept}")));
+        block.notes.extend(self.kept.iter().map(|kept| format!("left as it was: {}: {}", kept.label, kept.reason)));
         block.notes.push(format!("{AFTER:?}: the new calibration on the items that it was fitted on, so too good"));
         let crossed = all.systems.iter().any(|scores| scores.system == CROSS_FITTED);
         block.notes.push(if crossed {
@@ -35,6 +35,9 @@ impl Tuned {
         } else {
             format!("figures out of sample need at least {FOLDS} clusters")
         });
+        block.notes.extend(self.kept_in_folds.iter().map(|(label, folds)| {
+            format!("{CROSS_FITTED:?}: {label} has the old calibration in {folds} of {FOLDS} parts, as it could not be fitted on the others")
+        }));
         block.header = ["figure", "n"].map(str::to_owned).to_vec();
         block.header.extend(self.report.systems.iter().map(|system| system.name.clone()));
         for (name, _, _) in union(all).into_iter().filter(|(_, scope, metric)| is_shown(*scope, *metric)) {
