@@ -24,7 +24,7 @@ fn is_shown(scope: Scope, metric: Metric) -> bool {
 impl Tuned {
     /// The figures for people.
     pub fn render(&self, style: Style) -> String {
-        let mut block = head("Tuning", &self.report.gold, &self.report.bootstrap);
+        let mut block = head("Tuning", &self.report.gold, &self.report.bootstrap, "clusters");
         let Some(all) = self.report.slices.first() else { return write(&[block], style) };
         block.notes.insert(1, size(all.items, all.clusters, all.warning.as_deref()));
         block.notes.extend(self.kept.iter().map(|kept| format!("left as it was: {}: {}", kept.label, kept.reason)));
