@@ -18,6 +18,7 @@ use crate::cli::args::Engine;
 use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::cli::target::check_folder;
 
 /// After the help of `tune`.
 pub(crate) const EXAMPLES: &str = "\
@@ -145,15 +146,7 @@ fn check_output(output: &Path, model: Option<&Path>) -> anyhow::Result<()> {
     if output.symlink_metadata().is_ok() {
         bail!("{} exists; tune writes a new folder, name another one", output.display());
     }
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
-        bail!(
-            "the folder {} is not there, where {} is to be written; make it first",
-            parent.display(),
-            output.display()
-        );
-    }
-    Ok(())
+    check_folder(output)
 }
 
 /// # Errors
