@@ -179,7 +179,18 @@ fn manifest_json(bytes: &[u8]) -> Result<BundleJson, BundleFault> {
     if format != FORMAT {
         return Err(BundleFault::Version { found: format, supported: FORMAT });
     }
-    serde_json::from_slice(bytes).map_err(fault)
+    let json: BundleJson = serde_json::from_slice(bytes).map_err(fault)?;
+    match json.files.keys().find(|name| !is_plain_name(name)) {
+        Some(name) => Err(inconsistent(format!(
+            "it names the file {name:?}, which is no plain file name; files of a bundle stand beside bundle.json"
+        ))),
+        None => Ok(json),
+    }
+}
+
+/// Whether the name is that of a file beside `bundle.json` on every system: no folder, drive or stream in it.
+fn is_plain_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', ':', '\0'])
 }
 
 fn verify(file: &str, bytes: &[u8], expected: &FileJson) -> Result<(), BundleFault> {

@@ -73,6 +73,22 @@ impl Copy {
 }
 
 #[test]
+fn files_outside_the_folder_are_refused() {
+    let outside = tempfile::tempdir().unwrap();
+    for name in ["../payload", "x/n.txt", "/etc/passwd", "x\\n.txt", "c:n", "", ".", ".."] {
+        let copy = Copy::of("fake");
+        copy.edit_json("bundle.json", |manifest| manifest["files"][name] = json!({"bytes": 0, "sha256": ""}));
+        let expected = format!("it names the file {name:?}, which is no plain file name");
+        assert!(copy.message().contains(&expected), "{name}: {}", copy.message());
+        let calibration = Classifier::open(fixture("fake")).unwrap().info().calibration.clone();
+        let output = outside.path().join("new");
+        let error = BundleSource::Folder(copy.path().into()).recalibrate(&calibration, &output).unwrap_err();
+        assert!(error.to_string().contains(&expected), "{name}: {error}");
+        assert!(!output.exists());
+    }
+}
+
+#[test]
 fn every_fault_has_its_own_message() {
     let cases: [(&str, Spoil, &str); 17] = [
         (

@@ -1,7 +1,8 @@
 //! `detente agreement`: two coders with one another, and systems with each of them.
 
 use anyhow::bail;
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use detente::eval::{Style, agreement as agree};
 
 use crate::cli::eval::{Loaded, ReportFormat, Reporting, Systems};
@@ -18,6 +19,7 @@ two coders are compared.";
 
 /// Flags of `agreement`.
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |format| format.value_parser(forms())))]
 pub(crate) struct Agreement {
     /// What to compare.
     #[command(flatten)]
@@ -27,15 +29,19 @@ pub(crate) struct Agreement {
     pub(crate) reporting: Reporting,
 }
 
+/// Forms of a report save the page for a browser, which only `eval` has.
+fn forms() -> impl TypedValueParser<Value = ReportFormat> {
+    let forms = ReportFormat::value_variants().iter().filter(|form| **form != ReportFormat::Html);
+    PossibleValuesParser::new(forms.filter_map(ValueEnum::to_possible_value))
+        .try_map(|name| ReportFormat::from_str(&name, false))
+}
+
 /// Runs the verb.
 ///
 /// # Errors
 /// If an input cannot be used, no item has a second coder, or the report cannot be written.
 pub(crate) fn agreement(args: &Agreement) -> anyhow::Result<Exit> {
     args.reporting.check(None)?;
-    if args.reporting.format == ReportFormat::Html {
-        bail!("agreement has no page for a browser; use --format text, markdown or json");
-    }
     let loaded = Loaded::open(&args.systems, &[], false, &args.reporting)?;
     loaded.check_names()?;
     if loaded.gold.iter().all(|item| item.second.is_none()) {

@@ -21,6 +21,7 @@ use rayon::ThreadPoolBuilder;
 use crate::cli::args::Arithmetic;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::cli::target::check_folder;
 
 /// After the help of `eval`.
 pub(crate) const EXAMPLES: &str = "\
@@ -75,7 +76,7 @@ pub(crate) struct Systems {
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
     pub(crate) gold: Vec<PathBuf>,
     /// Only the gold items whose field `split` says this.
-    #[arg(long, value_name = "NAME", help_heading = "Gold")]
+    #[arg(long, value_name = "NAME", requires = "gold", help_heading = "Gold")]
     pub(crate) split: Option<String>,
     /// Label scheme as JSON, as bundle.json holds it [default: that of the first bundle, else of the one inside the program].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
@@ -155,7 +156,7 @@ pub(crate) enum ReportFormat {
     Json,
     /// Tables for a README.
     Markdown,
-    /// One page with plots and the errors, for a browser. Only `eval` has it.
+    /// One page with plots and the errors, for a browser.
     Html,
 }
 
@@ -295,7 +296,7 @@ impl Loaded {
         }
         let mut gold = read_gold_files(&args.gold, &scheme)?;
         if let Some(split) = &args.split {
-            gold.retain(|item| item.split.as_ref() == Some(split));
+            gold.retain(|item| item.split.as_deref().map(str::trim) == Some(split.as_str()));
             if gold.is_empty() {
                 bail!("no gold item has the split {split:?}; leave out --split to score them all");
             }
@@ -407,11 +408,16 @@ fn same_labels(one: &Scheme, other: &Scheme) -> bool {
 
 impl Reporting {
     /// # Errors
-    /// If the output file or the `other` one is there and may not be replaced.
+    /// If the output file or the `other` one is there and may not be replaced, or has no folder to stand in.
     pub(crate) fn check(&self, other: Option<&Path>) -> anyhow::Result<()> {
-        let paths = [self.output.as_deref(), other].into_iter().flatten();
-        if let Some(path) = paths.into_iter().find(|path| path.exists() && !self.force) {
-            bail!("{} exists; replace it with --force, or name another file", path.display());
+        for path in [self.output.as_deref(), other].into_iter().flatten() {
+            if path.is_dir() {
+                bail!("cannot write {}: it is a folder; name a file", path.display());
+            }
+            if path.exists() && !self.force {
+                bail!("{} exists; replace it with --force, or name another file", path.display());
+            }
+            check_folder(path)?;
         }
         Ok(())
     }

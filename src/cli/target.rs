@@ -48,6 +48,20 @@ fn inode(_path: &Path) -> Option<(u64, u64)> {
     None
 }
 
+/// Asked before long work whose result is to be written there.
+///
+/// # Errors
+/// If the folder that the file or folder is to stand in is not there.
+pub(crate) fn check_folder(path: &Path) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match parent.filter(|parent| !parent.is_dir()) {
+        None => Ok(()),
+        Some(parent) => {
+            bail!("cannot write {}: the folder {} does not exist; make it first", path.display(), parent.display())
+        }
+    }
+}
+
 /// What is known of the output before it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
@@ -79,15 +93,8 @@ impl Destination {
                 if path.is_symlink() {
                     bail!("cannot write {}: it is a link to a file that does not exist", path.display());
                 }
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                match parent {
-                    Some(parent) if !parent.is_dir() => bail!(
-                        "cannot write {}: the folder {} does not exist; make it first",
-                        path.display(),
-                        parent.display()
-                    ),
-                    _ => Ok(Self::File(path.to_owned(), None)),
-                }
+                check_folder(path)?;
+                Ok(Self::File(path.to_owned(), None))
             }
             Err(problem) => bail!("cannot write {}: {problem}", path.display()),
         }

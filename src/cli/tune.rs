@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::calibration::{Calibration, Decision};
 use detente::eval::{
-    BootstrapOptions, FitGold, Method, ReportOptions, Style, TuneSample, read_gold_to_fit, tune as fit,
+    BootstrapOptions, FitGold, KeptLabel, Method, ReportOptions, Style, TuneSample, read_gold_to_fit, tune as fit,
 };
 use detente::{BundleSource, Classifier};
 use rayon::ThreadPoolBuilder;
@@ -18,6 +18,7 @@ use crate::cli::args::Engine;
 use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::cli::target::check_folder;
 
 /// After the help of `tune`.
 pub(crate) const EXAMPLES: &str = "\
@@ -104,7 +105,11 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut tuned = pool.install(|| fit(&sample, args.method.into(), &options));
-    tuned.calibration.fitted_on = fitted_on(args, &gold);
+    if tuned.is_as_before() {
+        let reasons: Vec<String> = tuned.kept.iter().map(|kept| format!("{}: {}", kept.label, kept.reason)).collect();
+        bail!("no label could be fitted ({}); give more items, with each label and without it", reasons.join("; "));
+    }
+    tuned.calibration.fitted_on = fitted_on(args, &gold, &tuned.kept, &info.calibration);
     let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
     source.recalibrate(&tuned.calibration, &args.output)?;
     let written = Classifier::open(&args.output)?;
@@ -114,7 +119,7 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
         parameters(&info.calibration, &tuned.calibration),
         written.info().id,
         info.id,
-        if info.calibration.fitted_on.is_empty() { "unnamed data" } else { &info.calibration.fitted_on },
+        named(&info.calibration.fitted_on),
     );
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write <stdout>")?;
@@ -143,15 +148,7 @@ pub(crate) fn check_output(output: &Path, model: Option<&Path>, verb: &str) -> a
     if output.symlink_metadata().is_ok() {
         bail!("{} exists; {verb} writes a new folder, name another one", output.display());
     }
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
-        bail!(
-            "the folder {} is not there, where {} is to be written; make it first",
-            parent.display(),
-            output.display()
-        );
-    }
-    Ok(())
+    check_folder(output)
 }
 
 /// # Errors
@@ -167,8 +164,13 @@ fn read_gold(args: &Tune, classifier: &Classifier) -> anyhow::Result<FitGold> {
     Ok(gold)
 }
 
-/// Names of files without folders, numbers of items, splits and method: what somebody needs who wants to repeat it.
-fn fitted_on(args: &Tune, gold: &FitGold) -> String {
+fn named(fitted_on: &str) -> &str {
+    if fitted_on.is_empty() { "unnamed data" } else { fitted_on }
+}
+
+/// Names of files without folders, numbers of items, splits and method: what somebody needs who wants to repeat it. Then
+/// the labels that were left as they were, and what those had been fitted on.
+fn fitted_on(args: &Tune, gold: &FitGold, kept: &[KeptLabel], old: &Calibration) -> String {
     let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let files: Vec<String> =
         gold.files.iter().map(|file| format!("{} ({} items)", name(&file.path), file.items)).collect();
@@ -176,7 +178,13 @@ fn fitted_on(args: &Tune, gold: &FitGold) -> String {
         gold.items.iter().map(|item| item.split.as_deref().unwrap_or("not stated").trim()).collect();
     let splits: Vec<&str> = splits.into_iter().collect();
     let (files, splits, count) = (files.join(", "), splits.join(" and "), gold.items.len());
-    format!("{files}; split {splits}; {count} items in all; detente tune, {}", Method::from(args.method).name())
+    let method = Method::from(args.method).name();
+    let mut text = format!("{files}; split {splits}; {count} items in all; detente tune, {method}");
+    if !kept.is_empty() {
+        let labels: Vec<&str> = kept.iter().map(|kept| kept.label.as_str()).collect();
+        text += &format!("; not refitted: {}, fitted on: {}", labels.join(", "), named(&old.fitted_on));
+    }
+    text
 }
 
 /// Old and new parameters, a line a label.
@@ -215,4 +223,32 @@ fn parameters(old: &Calibration, new: &Calibration) -> String {
         }
     });
     format!("Calibration\n{}", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        tune: Tune,
+    }
+
+    #[test]
+    fn labels_that_were_not_refitted_are_named_with_what_they_stand_by() {
+        let args = Line::parse_from(["tune", "--gold", "g.jsonl", "--output", "o"]).tune;
+        let gold = FitGold { items: Vec::new(), files: Vec::new() };
+        let mut old = Classifier::open("tests/fixtures/fake").unwrap().info().calibration.clone();
+        old.fitted_on = "old items".into();
+        let kept = |label: &str| KeptLabel { label: label.into(), reason: String::new() };
+        assert!(fitted_on(&args, &gold, &[], &old).ends_with("detente tune, platt"));
+        let text = fitted_on(&args, &gold, &[kept("sanctions"), kept("boilerplate")], &old);
+        assert!(text.ends_with("platt; not refitted: sanctions, boilerplate, fitted on: old items"), "{text}");
+        old.fitted_on.clear();
+        let text = fitted_on(&args, &gold, &[kept("sanctions")], &old);
+        assert!(text.ends_with("; not refitted: sanctions, fitted on: unnamed data"), "{text}");
+    }
 }

@@ -14,6 +14,7 @@ use crate::eval::figure::Scope;
 use crate::eval::gold::GoldItem;
 use crate::eval::predicted::Predicted;
 use crate::eval::report::{System, defined, rounded};
+use crate::eval::risk::{Step, Sure, at_coverage, sweep};
 use crate::label::Scheme;
 
 /// Points of a curve in a report, at most: one at each hundredth of coverage, and the first.
@@ -77,14 +78,6 @@ fn rounded_number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S:
     rounded(&Some(*value), serializer)
 }
 
-/// What is known of one item: how sure the system is, and whether it is right.
-#[derive(Debug, Clone, Copy)]
-struct Sure {
-    probability: f64,
-    right: bool,
-    opposite: bool,
-}
-
 /// The curves of systems against gold.
 ///
 /// # Panics
@@ -111,53 +104,57 @@ pub fn abstention(scheme: &Scheme, gold: &[GoldItem], systems: &[System], target
 }
 
 fn flag(probability: f64, gold: bool) -> Option<Sure> {
-    Some(Sure { probability, right: gold, opposite: false })
+    Some(Sure { probability, is_wrong: !gold, is_opposite: false })
 }
 
 fn level(scheme: &Scheme, gold: &GoldItem, predicted: &Predicted) -> Option<Sure> {
     let levels = &scheme.scale.as_ref()?.levels;
     let (gold, decided) = (gold.labels.level?, predicted.labels.level?);
     let probability = predicted.level_probabilities.as_ref()?[decided];
-    let opposite = levels[gold].code.signum() * levels[decided].code.signum() < 0;
-    Some(Sure { probability, right: gold == decided, opposite })
+    let is_opposite = levels[gold].code.signum() * levels[decided].code.signum() < 0;
+    Some(Sure { probability, is_wrong: gold != decided, is_opposite })
 }
 
-fn curve(scheme: &Scheme, scope: Scope, mut sure: Vec<Sure>, target_precision: f64) -> AbstentionCurve {
-    sure.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    let items = sure.len() as f64;
-    let positives = sure.iter().filter(|sure| sure.right).count() as f64;
+fn curve(scheme: &Scheme, scope: Scope, sure: Vec<Sure>, target_precision: f64) -> AbstentionCurve {
+    let items = sure.len();
+    let positives = sure.iter().filter(|sure| !sure.is_wrong).count() as f64;
     let is_scale = scope == Scope::Scale;
-    let (mut kept, mut wrong, mut opposite, mut area) = (0.0, 0.0, 0.0, 0.0);
-    let mut points = Vec::new();
-    for tied in sure.chunk_by(|a, b| a.probability == b.probability) {
-        let count = |holds: fn(&Sure) -> bool| tied.iter().filter(|sure| holds(sure)).count() as f64;
-        let tied_wrong = count(|sure| !sure.right);
-        let share = tied_wrong / tied.len() as f64;
-        for place in 1..=tied.len() {
-            let place = place as f64;
-            area += (wrong + share * place) / (kept + place);
+    let steps = sweep(sure);
+    let point = |step: &Step| {
+        let kept = step.kept as f64;
+        AbstentionPoint {
+            threshold: step.threshold,
+            coverage: kept / items as f64,
+            risk: step.wrong as f64 / kept,
+            recall: if is_scale { None } else { defined((step.kept - step.wrong) as f64 / positives) },
+            opposite_sign: is_scale.then_some(step.opposite as f64 / kept),
         }
-        kept += tied.len() as f64;
-        wrong += tied_wrong;
-        opposite += count(|sure| sure.opposite);
-        points.push(AbstentionPoint {
-            threshold: tied[0].probability,
-            coverage: kept / items,
-            risk: wrong / kept,
-            recall: if is_scale { None } else { defined((kept - wrong) / positives) },
-            opposite_sign: is_scale.then_some(opposite / kept),
-        });
-    }
-    // Counts decide, as `1 − risk` may fall a bit short of a precision that is reached exactly.
+    };
+    let points: Vec<AbstentionPoint> = steps.iter().map(point).collect();
+    // With a tolerance, as `1 − target` may lie a bit below a risk that reaches it exactly.
     let reaches = |point: &&AbstentionPoint| point.risk <= 1.0 - target_precision + 1e-12;
     let chosen = points.iter().rev().find(reaches).copied();
     AbstentionCurve {
         of: scope.name(scheme),
-        items: sure.len(),
-        area: defined(area / items),
+        items,
+        area: defined(area(&steps) / items as f64),
         chosen,
         points: thinned(points),
     }
+}
+
+/// Sum of the risks at each number of items kept; where items have one probability, the mean over their orders.
+fn area(steps: &[Step]) -> f64 {
+    let (mut kept, mut wrong, mut area) = (0, 0, 0.0);
+    for step in steps {
+        let tied = step.kept - kept;
+        let share = (step.wrong - wrong) as f64 / tied as f64;
+        for place in 1..=tied {
+            area += (wrong as f64 + share * place as f64) / (kept + place) as f64;
+        }
+        (kept, wrong) = (step.kept, step.wrong);
+    }
+    area
 }
 
 /// Of many points, for each hundredth of coverage the first that reaches it.
@@ -166,14 +163,10 @@ fn thinned(points: Vec<AbstentionPoint>) -> Vec<AbstentionPoint> {
         return points;
     }
     let steps = MOST_POINTS - 1;
-    let mut places: Vec<usize> = (0..=steps).map(|step| at_coverage(&points, step as f64 / steps as f64)).collect();
+    let at = |step| at_coverage(&points, |point: &AbstentionPoint| point.coverage, step as f64 / steps as f64);
+    let mut places: Vec<usize> = (0..=steps).map(at).collect();
     places.dedup();
     places.into_iter().map(|place| points[place]).collect()
-}
-
-/// The place of the first point that keeps at least this share of the items.
-pub(crate) fn at_coverage(points: &[AbstentionPoint], coverage: f64) -> usize {
-    points.partition_point(|point| point.coverage < coverage - 1e-12).min(points.len().saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -186,7 +179,12 @@ mod tests {
 
     /// Of (probability, right, opposite sign).
     fn curve_of(scope: Scope, items: &[(f64, bool, bool)], target: f64) -> AbstentionCurve {
-        let sure = items.iter().map(|&(probability, right, opposite)| Sure { probability, right, opposite });
+        let sure = |&(probability, right, is_opposite): &(f64, bool, bool)| Sure {
+            probability,
+            is_wrong: !right,
+            is_opposite,
+        };
+        let sure = items.iter().map(sure);
         curve(&scheme(), scope, sure.collect(), target)
     }
 
@@ -225,7 +223,8 @@ mod tests {
         let curve = curve_of(Scope::Boilerplate, &items, 1.0);
         assert_eq!(curve.points.len(), MOST_POINTS);
         assert_eq!(curve.points[100].coverage, 1.0);
-        assert_eq!(curve.points[at_coverage(&curve.points, 0.3)].coverage, 0.3);
+        let at = at_coverage(&curve.points, |point: &AbstentionPoint| point.coverage, 0.3);
+        assert_eq!(curve.points[at].coverage, 0.3);
         assert_eq!(curve.chosen.unwrap().coverage, 4000.0 / 5000.0);
         let chosen = curve_of(Scope::Boilerplate, &items[..4003], 1.0).chosen.unwrap();
         assert_eq!(chosen.coverage, 4000.0 / 4003.0, "between two points of the thinned curve");
@@ -262,7 +261,7 @@ mod tests {
         let text = report.render(Style::Text);
         for line in [
             "Abstention at precision 0.500\n",
-            "topics.a  sure    2  0.900      1.000  0.500",
+            "topics.a  sure    2  0.9        1.000  0.500",
             "sure, topics.b: no threshold reaches the precision",
             "plain gives no probabilities: it cannot say what it is unsure of",
             "Risk by coverage, sure\n",
@@ -271,6 +270,16 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(report.render(Style::Markdown).contains("| label | system | n | threshold | kept |"));
+    }
+
+    #[test]
+    fn a_printed_threshold_reaches_the_printed_precision() {
+        // Three decimals would keep the wrong one as well.
+        let items = [(0.9876, true, false), (0.9872, false, false)];
+        let curves = vec![curve_of(Scope::Topic(0), &items, 1.0)];
+        let systems = vec![SystemAbstention { system: "s".into(), curves }];
+        let blocks = Abstention { target_precision: 1.0, systems }.blocks();
+        assert_eq!(blocks[0].rows[0][3..6], ["0.9876", "0.500", "1.000"]);
     }
 
     #[test]

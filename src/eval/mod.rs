@@ -53,7 +53,7 @@ pub use crate::eval::report::{
     ReportOptions, Scores, Slice, System, SystemInfo, SystemKind, score,
 };
 pub use crate::eval::risk::{RiskPoint, risk_coverage};
-pub use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, FOLDS, Method, TuneSample, Tuned, tune};
+pub use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, FOLDS, KeptLabel, Method, TuneSample, Tuned, tune};
 
 #[cfg(test)]
 mod tests;

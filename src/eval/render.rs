@@ -112,7 +112,8 @@ impl Block {
 impl Report {
     /// The report for people.
     pub fn render(&self, style: Style) -> String {
-        let mut blocks = vec![head("Evaluation", &self.gold, &self.bootstrap)];
+        let unit = if self.slices.is_empty() { "pairs" } else { "clusters" };
+        let mut blocks = vec![head("Evaluation", &self.gold, &self.bootstrap, unit)];
         let behaviour = self.behaviour.as_ref().map_or_else(Vec::new, behaviour::blocks);
         let Some((all, slices)) = self.slices.split_first() else {
             blocks.extend(behaviour);
@@ -196,7 +197,8 @@ fn level_codes(slice: &Slice, system: &str) -> Vec<String> {
     levels.map(|figure| figure.name.split('.').nth(1).unwrap_or_default().to_owned()).collect()
 }
 
-fn head(title: &str, gold: &GoldInfo, bootstrap: &BootstrapInfo) -> Block {
+/// The first block; `unit` is what the bootstrap draws.
+fn head(title: &str, gold: &GoldInfo, bootstrap: &BootstrapInfo, unit: &str) -> Block {
     let mut notes = Vec::new();
     if !gold.files.is_empty() || !gold.coders.is_empty() {
         notes = vec![format!("gold: {}", gold.files.join(", ")), format!("coded by {}", named(&gold.coders))];
@@ -207,7 +209,7 @@ fn head(title: &str, gold: &GoldInfo, bootstrap: &BootstrapInfo) -> Block {
     let BootstrapInfo { replicates, seed, level } = bootstrap;
     let percent = level * 100.0;
     notes.push(format!(
-        "in brackets: {percent} % bootstrap intervals over clusters, {replicates} replicates, seed {seed}"
+        "in brackets: {percent} % bootstrap intervals over {unit}, {replicates} replicates, seed {seed}"
     ));
     notes.push("–: not defined (nothing of that kind in gold or predictions)".into());
     Block { title: title.into(), notes, ..Block::default() }
@@ -294,7 +296,7 @@ fn sliced(dimension: Dimension, slices: &[&Slice]) -> Block {
 impl AgreementReport {
     /// The report for people.
     pub fn render(&self, style: Style) -> String {
-        let mut blocks = vec![head("Agreement", &self.gold, &self.bootstrap)];
+        let mut blocks = vec![head("Agreement", &self.gold, &self.bootstrap, "clusters")];
         blocks[0].notes.push(
             "two coders with one another are the ceiling: a system that agrees with a coder as much as the other coder does \
              cannot be told from a coder by these labels"

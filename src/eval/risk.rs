@@ -48,10 +48,53 @@ pub(crate) fn decisions(gold: &Labels, predicted: &Predicted) -> Vec<Decision> {
 pub struct RiskPoint {
     /// The probability from which on a decision is kept.
     pub threshold: f64,
+    /// Decisions that are kept.
+    pub kept: usize,
     /// Share of the decisions that are kept, in (0, 1].
     pub coverage: f64,
     /// Share of wrong decisions among those kept.
     pub risk: f64,
+}
+
+/// What the sweep needs to know of a decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sure {
+    pub(crate) probability: f64,
+    pub(crate) is_wrong: bool,
+    /// Whether a level has the sign opposite to gold.
+    pub(crate) is_opposite: bool,
+}
+
+/// Counts of what is kept at one threshold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) threshold: f64,
+    pub(crate) kept: usize,
+    pub(crate) wrong: usize,
+    pub(crate) opposite: usize,
+}
+
+/// One step for each different probability, from high to low. Decisions of equal probability stay together, since no threshold tells
+/// them apart; the last step keeps all.
+pub(crate) fn sweep(mut decisions: Vec<Sure>) -> Vec<Step> {
+    decisions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    let mut step = Step { threshold: 0.0, kept: 0, wrong: 0, opposite: 0 };
+    let equals = decisions.chunk_by(|a, b| a.probability == b.probability);
+    let next = |equals: &[Sure]| {
+        step.threshold = equals[0].probability;
+        step.kept += equals.len();
+        step.wrong += equals.iter().filter(|sure| sure.is_wrong).count();
+        step.opposite += equals.iter().filter(|sure| sure.is_opposite).count();
+        step
+    };
+    equals.map(next).collect()
+}
+
+/// The place of the first point that keeps at least this share of the decisions; of a share above all, the last. From the coverage of each
+/// point, which rises.
+pub(crate) fn at_coverage<P>(points: &[P], coverage_of: impl Fn(&P) -> f64, coverage: f64) -> usize {
+    // A share such as 0.3 may lie a bit above 3 / 10.
+    points.partition_point(|point| coverage_of(point) < coverage - 1e-12).min(points.len().saturating_sub(1))
 }
 
 /// The risk–coverage curve (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017) of decisions given as probability of the decision and
@@ -62,24 +105,18 @@ pub struct RiskPoint {
 /// use detente::eval::risk_coverage;
 ///
 /// let points = risk_coverage(&[(0.9, false), (0.6, true), (0.8, false), (0.6, false)]);
-/// let shown: Vec<_> = points.iter().map(|point| (point.threshold, point.coverage, point.risk)).collect();
-/// assert_eq!(shown, [(0.9, 0.25, 0.0), (0.8, 0.5, 0.0), (0.6, 1.0, 0.25)]);
+/// let shown: Vec<_> = points.iter().map(|point| (point.threshold, point.kept, point.coverage, point.risk)).collect();
+/// assert_eq!(shown, [(0.9, 1, 0.25, 0.0), (0.8, 2, 0.5, 0.0), (0.6, 4, 1.0, 0.25)]);
 /// ```
 pub fn risk_coverage(decisions: &[(f64, bool)]) -> Vec<RiskPoint> {
-    let mut sorted = decisions.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut points = Vec::new();
-    let (mut kept, mut wrong) = (0_usize, 0_usize);
-    for equals in sorted.chunk_by(|a, b| a.0 == b.0) {
-        kept += equals.len();
-        wrong += equals.iter().filter(|decision| decision.1).count();
-        points.push(RiskPoint {
-            threshold: equals[0].0,
-            coverage: ratio(kept as f64, sorted.len() as f64),
-            risk: ratio(wrong as f64, kept as f64),
-        });
-    }
-    points
+    let sure = |&(probability, is_wrong): &(f64, bool)| Sure { probability, is_wrong, is_opposite: false };
+    let point = |Step { threshold, kept, wrong, .. }: Step| RiskPoint {
+        threshold,
+        kept,
+        coverage: ratio(kept as f64, decisions.len() as f64),
+        risk: ratio(wrong as f64, kept as f64),
+    };
+    sweep(decisions.iter().map(sure).collect()).into_iter().map(point).collect()
 }
 
 /// The curve of one topic, of the scale or of boilerplate; empty without probabilities.
@@ -89,12 +126,6 @@ pub(crate) fn curve(scope: Scope, gold: &[GoldItem], predicted: &[Predicted]) ->
         Some((found.probability?, found.is_wrong))
     };
     risk_coverage(&gold.iter().zip(predicted).filter_map(of_item).collect::<Vec<_>>())
-}
-
-/// The point that keeps at most this share of the decisions: the one with the greatest coverage. `None` if even the most probable ones are
-/// more.
-pub(crate) fn at_coverage(points: &[RiskPoint], coverage: f64) -> Option<RiskPoint> {
-    points.iter().rev().find(|point| point.coverage <= coverage).copied()
 }
 
 #[cfg(test)]
@@ -125,12 +156,11 @@ mod tests {
     #[test]
     fn equals_stay_together_and_nothing_is_nothing() {
         let points = risk_coverage(&[(0.5, true), (0.5, false), (0.5, true)]);
-        assert_eq!(points, [RiskPoint { threshold: 0.5, coverage: 1.0, risk: 2.0 / 3.0 }]);
+        assert_eq!(points, [RiskPoint { threshold: 0.5, kept: 3, coverage: 1.0, risk: 2.0 / 3.0 }]);
         assert_eq!(risk_coverage(&[]), []);
         let points = risk_coverage(&[(0.9, true), (0.8, false), (0.7, false), (0.6, false)]);
-        assert_eq!(at_coverage(&points, 0.8).map(|point| point.threshold), Some(0.7));
-        assert_eq!(at_coverage(&points, 1.0).map(|point| point.risk), Some(0.25));
-        assert_eq!(at_coverage(&points, 0.1), None);
+        let at = |coverage| points[at_coverage(&points, |point: &RiskPoint| point.coverage, coverage)].threshold;
+        assert_eq!([0.1, 0.5, 0.51, 0.75, 0.8, 1.0].map(at), [0.9, 0.8, 0.7, 0.7, 0.6, 0.6], "at least so many");
     }
 
     #[test]

@@ -175,16 +175,15 @@ fn contradiction(scheme: &Scheme, expect: Expect, [a, b]: [&Labels; 2]) -> Optio
     match expect {
         Expect::Same => {
             let field = match () {
-                () if a.topics != b.topics => "their topics",
-                () if signs[0] != signs[1] => "the sign of the level",
-                () if a.boilerplate != b.boilerplate => "the boilerplate flag",
+                () if differ(&a.topics, &b.topics) => "their topics",
+                () if differ(&signs[0], &signs[1]) => "the sign of the level",
+                () if differ(&a.boilerplate, &b.boilerplate) => "the boilerplate flag",
                 () => return None,
             };
             Some((format!("\"same\", but a and b differ in {field}"), "\"change\", or the same labels to both".into()))
         }
         Expect::Change => {
-            let decides = [a.boilerplate, b.boilerplate].iter().all(Option::is_some) && a.boilerplate != b.boilerplate
-                || signs.iter().all(Option::is_some) && signs[0] != signs[1];
+            let decides = differ(&a.boilerplate, &b.boilerplate) || differ(&signs[0], &signs[1]);
             (!decides).then(|| {
                 (
                     "\"change\", but a and b differ neither in the sign of the level nor in the boilerplate flag"
@@ -194,6 +193,11 @@ fn contradiction(scheme: &Scheme, expect: Expect, [a, b]: [&Labels; 2]) -> Optio
             })
         }
     }
+}
+
+/// Whether both are known and not the same.
+pub(crate) fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+    a.is_some() && b.is_some() && a != b
 }
 
 /// Sign of the level's code; `None` where the level is not known.

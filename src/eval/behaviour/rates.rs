@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::eval::behaviour::pairs::{BehaviourPairs, Expect, sign};
+use crate::eval::behaviour::pairs::{BehaviourPairs, Expect, differ, sign};
 use crate::eval::bootstrap::{BootstrapOptions, Random, exact_extreme, percentile_interval};
 use crate::eval::metrics::ratio;
 use crate::eval::predicted::Predicted;
@@ -210,15 +210,19 @@ fn asks(scheme: &Scheme, behaviour: &BehaviourPairs, pair: usize, count: Count) 
     let [a, b] = behaviour.labels(pair);
     let pushes = || sign(scheme, a).is_some_and(|sign| sign != 0) && b.level.is_some();
     match count {
-        Count::Pass | Count::Right => true,
+        Count::Pass => true,
+        Count::Right => !a.is_empty() && !b.is_empty(),
         Count::Changed => expect == Expect::Change && !is_of_boilerplate(a, b),
-        Count::SameTopics => expect == Expect::Same && a.topics.as_ref().is_some_and(|topics| topics.contains(&true)),
+        Count::SameTopics => {
+            let names_one = |labels: &Labels| labels.topics.as_ref().is_some_and(|topics| topics.contains(&true));
+            expect == Expect::Same && (names_one(a) || names_one(b))
+        }
         Count::SameSign | Count::SameLevel => expect == Expect::Same && pushes(),
     }
 }
 
 fn is_of_boilerplate(a: &Labels, b: &Labels) -> bool {
-    a.boilerplate.is_some() && b.boilerplate.is_some() && a.boilerplate != b.boilerplate
+    differ(&a.boilerplate, &b.boilerplate)
 }
 
 /// What a system's labels make of a pair, in the order of [`Count::ALL`]; `None`: the pair does not count, because of its gold labels or

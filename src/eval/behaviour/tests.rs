@@ -122,6 +122,44 @@ fn a_pair_in_two_languages_counts_in_both() {
     assert_eq!(counts, [(None, 2), (Some("de"), 2), (Some("en"), 1)]);
 }
 
+/// A record whose texts have these label fields.
+fn partly(id: &str, [a, b]: [&str; 2]) -> String {
+    let member = |fields: &str| format!(r#"{{"text":"t"{fields}}}"#);
+    format!(r#"{{"id":"{id}","behaviour":"set","expect":"same","a":{},"b":{}}}"#, member(a), member(b))
+}
+
+#[test]
+fn right_are_only_pairs_with_gold_labels_of_both_texts() {
+    let same = ["a,1,false", "a,1,false"].map(said);
+    for (name, labels, right) in [
+        ("none", ["", ""], None),
+        ("one", [r#","stance":1"#, ""], None),
+        ("both", [r#","stance":1"#, r#","stance":1"#], Some(true)),
+    ] {
+        let pairs = read(&partly("x", labels)).unwrap();
+        let found = verdicts(&scheme(), &pairs, &same, 0);
+        assert_eq!((found[0], found[1]), (Some(true), right), "{name}");
+    }
+    let pairs =
+        read(&format!("{}\n{}\n", partly("x", ["", ""]), line("y", "same", ["a,1,false", "a,1,false"]))).unwrap();
+    let system = System { name: "s".into(), kind: SystemKind::Bundle, predicted: vec![said("b,1,false"); 4] };
+    let report = score_behaviour(&scheme(), &pairs, &[system], &[], &ReportOptions::default());
+    let right = &report.slices[0].systems[0].figures[1];
+    assert_eq!((right.name.as_str(), right.value, right.support), ("behaviour.set.right", Some(0.0), 1));
+}
+
+#[test]
+fn a_label_of_one_text_alone_is_no_difference() {
+    for field in [r#","topics":["a"]"#, r#","stance":1"#, r#","boilerplate":true"#] {
+        for labels in [[field, ""], ["", field]] {
+            assert_eq!(read(&partly("x", labels)).map(|pairs| pairs.pairs.len()).unwrap(), 1, "{labels:?}");
+        }
+    }
+    let pairs = read(&partly("x", ["", r#","topics":["a"]"#])).unwrap();
+    let found = verdicts(&scheme(), &pairs, &["a,1,false", ",1,false"].map(said), 0);
+    assert_eq!(found[3], Some(false), "whichever text the topic is known of");
+}
+
 #[test]
 fn bad_pairs_are_named_with_path_line_and_remedy() {
     let ok = line("1", "same", ["a,1,false", "a,1,false"]);

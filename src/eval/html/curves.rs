@@ -15,7 +15,7 @@ const COVERAGES: [f64; 6] = [1.0, 0.95, 0.9, 0.8, 0.65, 0.5];
 /// Points that one line is drawn with, at most: more than the plot has pixels.
 const POINTS: usize = 300;
 /// Below so many decisions a point of the curve is not drawn: it would swing between 0 and 1.
-const FEWEST_KEPT: f64 = 10.0;
+const FEWEST_KEPT: usize = 10;
 
 /// One diagram for each label that any system gives probabilities for.
 pub(crate) fn reliability(evaluation: &Evaluation<'_>, all: &Slice) -> Markup {
@@ -110,12 +110,12 @@ pub(crate) fn risk_coverage(evaluation: &Evaluation<'_>) -> Markup {
             @let curves = curves(scope);
             @if !curves.is_empty() {
                 div.with-table {
-                    (risk_plot(number, &scope.name(evaluation.scheme), &curves, evaluation.gold.len()))
+                    (risk_plot(number, &scope.name(evaluation.scheme), &curves))
                     details {
                         summary { "as a table" }
                         div.scroll { table {
                             thead { tr {
-                                th scope="col" { "coverage up to" }
+                                th scope="col" { "coverage at least" }
                                 @for (_, system, _) in &curves {
                                     th.number scope="col" { (visible(system)) ", wrong" } th.number scope="col" { "threshold" }
                                 }
@@ -125,13 +125,9 @@ pub(crate) fn risk_coverage(evaluation: &Evaluation<'_>) -> Markup {
                                     tr {
                                         th scope="row" { (format!("{:.0} %", coverage * 100.0)) }
                                         @for (_, _, points) in &curves {
-                                            @match at_coverage(points, coverage) {
-                                                Some(point) => {
-                                                    td.number { (decimals(point.risk)) }
-                                                    td.number { (decimals(point.threshold)) }
-                                                }
-                                                None => { td.number { "–" } td.number { "–" } }
-                                            }
+                                            @let point = at(points, coverage);
+                                            td.number { (decimals(point.risk)) }
+                                            td.number { (decimals(point.threshold)) }
                                         }
                                     }
                                 }
@@ -144,24 +140,15 @@ pub(crate) fn risk_coverage(evaluation: &Evaluation<'_>) -> Markup {
     }
 }
 
-fn risk_plot(number: usize, name: &str, curves: &[(usize, &str, Vec<RiskPoint>)], items: usize) -> Markup {
-    let fewest = FEWEST_KEPT / (items as f64).max(FEWEST_KEPT);
-    let drawn = |points: &[RiskPoint]| -> Vec<(f64, f64)> {
-        let kept: Vec<&RiskPoint> = points.iter().filter(|point| point.coverage >= fewest).collect();
-        let step = kept.len().div_ceil(POINTS).max(1);
-        let last = kept.len().saturating_sub(1);
-        let chosen = kept.iter().enumerate().filter(|(place, _)| place % step == 0 || *place == last);
-        chosen.map(|(_, point)| (point.coverage, point.risk)).collect()
-    };
+fn risk_plot(number: usize, name: &str, curves: &[(usize, &str, Vec<RiskPoint>)]) -> Markup {
     let lines: Vec<(usize, Vec<(f64, f64)>)> =
         curves.iter().map(|(index, _, points)| (*index, drawn(points))).collect();
     let most = lines.iter().flat_map(|(_, points)| points).map(|point| point.1).fold(0.0, f64::max);
     let of: Vec<String> = curves
         .iter()
         .map(|(_, system, points)| {
-            let at =
-                |coverage| at_coverage(points, coverage).map_or("not defined".into(), |point| decimals(point.risk));
-            format!("{system}: {} wrong when all are kept, {} when the half is", at(1.0), at(0.5))
+            let risk = |coverage| decimals(at(points, coverage).risk);
+            format!("{system}: {} wrong when all are kept, {} when at least half is", risk(1.0), risk(0.5))
         })
         .collect();
     let plot = Plot {
@@ -177,6 +164,21 @@ fn risk_plot(number: usize, name: &str, curves: &[(usize, &str, Vec<RiskPoint>)]
     plot.draw(&content)
 }
 
+/// Coverage and risk of the points that a line is drawn through.
+fn drawn(points: &[RiskPoint]) -> Vec<(f64, f64)> {
+    let fewest = points.last().map_or(0, |all| all.kept.min(FEWEST_KEPT));
+    let kept: Vec<&RiskPoint> = points.iter().filter(|point| point.kept >= fewest).collect();
+    let step = kept.len().div_ceil(POINTS).max(1);
+    let last = kept.len().saturating_sub(1);
+    let chosen = kept.iter().enumerate().filter(|(place, _)| place % step == 0 || *place == last);
+    chosen.map(|(_, point)| (point.coverage, point.risk)).collect()
+}
+
+/// The point of a curve that keeps at least this share; curves have points.
+fn at(points: &[RiskPoint], coverage: f64) -> &RiskPoint {
+    &points[at_coverage(points, |point: &RiskPoint| point.coverage, coverage)]
+}
+
 /// Topics, scale, boilerplate.
 fn scopes(evaluation: &Evaluation<'_>) -> Vec<Scope> {
     let scheme = evaluation.scheme;
@@ -187,4 +189,18 @@ fn scopes(evaluation: &Evaluation<'_>) -> Vec<Scope> {
 
 fn short(name: &str) -> &str {
     name.strip_prefix("topics.").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::risk::risk_coverage;
+
+    #[test]
+    fn lines_begin_at_the_tenth_known_decision() {
+        let decisions: Vec<(f64, bool)> = (0..40).map(|item| (1.0 - f64::from(item) / 100.0, item == 0)).collect();
+        assert_eq!(drawn(&risk_coverage(&decisions))[0], (0.25, 0.1));
+        assert_eq!(drawn(&risk_coverage(&decisions[..5])), [(1.0, 0.2)], "fewer than ten: all of them alone");
+        assert_eq!(drawn(&[]), []);
+    }
 }

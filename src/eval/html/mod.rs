@@ -3,6 +3,7 @@
 //! In: an [`Evaluation`]. Out: a string of HTML that asks for nothing from anywhere. Its one script is inline and only filters lists;
 //! without it everything is there and readable. Equal inputs make equal bytes.
 
+mod abstention;
 mod bars;
 mod behaviour;
 mod chart;

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::eval::html::{Evaluation, bars, behaviour, confusion, curves, errors, figures, series};
+use crate::eval::html::{Evaluation, abstention, bars, behaviour, confusion, curves, errors, figures, series};
 use crate::eval::render::named;
 use crate::eval::report::{Dimension, GoldInfo, REPORT_SCHEMA, Report, Slice, SystemKind};
 use crate::output::html::page::head;
@@ -78,6 +78,9 @@ fn parts(evaluation: &Evaluation<'_>) -> Vec<Part> {
         let note = "How often is the system wrong on what is left when its least probable decisions go to a person? For each label, decisions \
             are kept in the order of their probability, yes and no alike.";
         add("risk", "Risk and coverage", framed("plots", note, curves::risk_coverage(evaluation)));
+        if let Some(found) = &report.abstention {
+            add("abstention", "Abstention", abstention::section(found));
+        }
         for dimension in [Dimension::Lang, Dimension::Source, Dimension::Genre, Dimension::Length] {
             let found: Vec<&Slice> = slices.iter().filter(|slice| slice.by == Some(dimension)).collect();
             if !found.is_empty() {

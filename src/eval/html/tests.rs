@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::eval::abstention::abstention;
 use crate::eval::behaviour::{BehaviourPairs, read_behaviour, score_behaviour};
 use crate::eval::bootstrap::BootstrapOptions;
 use crate::eval::gold::GoldItem;
@@ -45,6 +46,7 @@ impl Made {
         let bootstrap = BootstrapOptions { replicates: 100, seed: 1 };
         let options = ReportOptions { bootstrap, by, files: vec!["made-up.jsonl".into()] };
         let mut report = score(&self.scheme, &self.gold, &self.systems, &options);
+        report.abstention = Some(abstention(&self.scheme, &self.gold, &self.systems, 0.75));
         let silent = vec![Predicted::from_labels(self.gold[0].labels.clone()); self.pairs.members.len()];
         let on_pairs: Vec<System> =
             self.systems.iter().map(|system| System { predicted: silent.clone(), ..system.clone() }).collect();
@@ -64,7 +66,9 @@ impl Made {
 fn everything_is_on_the_page_once() {
     let made = made(100, |item| item.annotator = Some("language model".into()));
     let page = made.page(vec![Dimension::Lang]);
-    for id in ["figures", "comparisons", "levels", "reliability", "risk", "by-lang", "behaviour", "errors"] {
+    for id in
+        ["figures", "comparisons", "levels", "reliability", "risk", "abstention", "by-lang", "behaviour", "errors"]
+    {
         assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}");
     }
     // Three topics, the scale and boilerplate; four headline figures by language; one behaviour.
@@ -76,9 +80,15 @@ fn everything_is_on_the_page_once() {
         });
         assert_eq!(plots.count(), count, "{plot} among {found} pictures");
     }
-    for text in
-        ["note of n-1", "second text", "coded by <bdi>language model</bdi>", "is better than", "Gold by language model"]
-    {
+    for text in [
+        "Abstention at precision 0.750",
+        "Risk by coverage, skill 0.6",
+        "note of n-1",
+        "second text",
+        "coded by <bdi>language model</bdi>",
+        "is better than",
+        "Gold by language model",
+    ] {
         assert!(page.contains(text), "{text}");
     }
     assert_eq!(page.matches("<table class=\"heat\">").count(), 2);

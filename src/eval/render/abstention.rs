@@ -1,7 +1,8 @@
 //! Abstention for people: the thresholds that reach the wanted precision, and the risk at each tenth of coverage.
 
-use crate::eval::abstention::{Abstention, AbstentionCurve, SystemAbstention, at_coverage};
+use crate::eval::abstention::{Abstention, AbstentionCurve, AbstentionPoint, SystemAbstention};
 use crate::eval::render::{Block, decimals};
+use crate::eval::risk::at_coverage;
 
 /// Rows of the table of risks: coverage from all down to a tenth.
 const TENTHS: std::ops::RangeInclusive<u8> = 1..=10;
@@ -52,8 +53,8 @@ fn row(system: &str, curve: &AbstentionCurve) -> Vec<String> {
         curve.of.clone(),
         system.to_owned(),
         curve.items.to_string(),
-        // Downwards, so that the rounded threshold keeps the item that it comes from.
-        number(chosen.map(|point| (point.threshold * 1e3).floor() / 1e3)),
+        // In full: a rounded threshold keeps other items, and has another precision.
+        chosen.map_or_else(|| "–".into(), |point| point.threshold.to_string()),
         number(chosen.map(|point| point.coverage)),
         number(chosen.map(|point| 1.0 - point.risk)),
         number(chosen.and_then(|point| point.recall)),
@@ -75,7 +76,7 @@ fn risks(SystemAbstention { system, curves }: &SystemAbstention) -> Block {
         let coverage = f64::from(tenth) / 10.0;
         let mut row = vec![format!("{coverage:.1}")];
         for curve in curves {
-            let point = curve.points[at_coverage(&curve.points, coverage)];
+            let point = curve.points[at_coverage(&curve.points, |point: &AbstentionPoint| point.coverage, coverage)];
             row.push(decimals(point.risk));
             row.extend(point.opposite_sign.map(decimals));
         }

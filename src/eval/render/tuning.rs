@@ -25,10 +25,10 @@ fn is_shown(scope: Scope, metric: Metric) -> bool {
 impl Tuned {
     /// The figures for people.
     pub fn render(&self, style: Style) -> String {
-        let mut block = head("Tuning", &self.report.gold, &self.report.bootstrap);
+        let mut block = head("Tuning", &self.report.gold, &self.report.bootstrap, "clusters");
         let Some(all) = self.report.slices.first() else { return write(&[block], style) };
         block.notes.insert(1, size(all.items, all.clusters, all.warning.as_deref()));
-        block.notes.extend(self.kept.iter().map(|kept| format!("left as it was: {kept}")));
+        block.notes.extend(self.kept.iter().map(|kept| format!("left as it was: {}: {}", kept.label, kept.reason)));
         block.notes.push(format!("{AFTER:?}: the new calibration on the items that it was fitted on, so too good"));
         let crossed = all.systems.iter().any(|scores| scores.system == CROSS_FITTED);
         block.notes.push(if crossed {
@@ -36,6 +36,9 @@ impl Tuned {
         } else {
             format!("figures out of sample need at least {FOLDS} clusters")
         });
+        block.notes.extend(self.kept_in_folds.iter().map(|(label, folds)| {
+            format!("{CROSS_FITTED:?}: {label} has the old calibration in {folds} of {FOLDS} parts, as it could not be fitted on the others")
+        }));
         table(&mut block, &self.report);
         let compared = all.comparisons.iter().find(|pair| pair.first == BEFORE && pair.second == CROSS_FITTED);
         block.findings.extend(compared.iter().flat_map(|pair| &pair.differences).map(|found| found.words.clone()));

@@ -85,7 +85,8 @@ fn newton(examples: &[Example], with_offset: bool) -> [f64; 2] {
             }
             share /= 2.0;
         };
-        if value >= lowest {
+        // A loss that is no number is no better one: logits whose squares overflow.
+        if value.is_nan() || value >= lowest {
             break;
         }
         (found, lowest) = (next, value);

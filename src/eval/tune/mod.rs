@@ -15,7 +15,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::calibration::{Calibration, FlagCalibration, TopicCalibration};
+use crate::calibration::{Calibration, FlagCalibration, Isotonic, TopicCalibration};
 use crate::eval::bootstrap::Random;
 use crate::eval::gold::GoldItem;
 use crate::eval::predicted::Predicted;
@@ -65,13 +65,25 @@ pub struct TuneSample<'a> {
     pub logits: &'a [Logits],
 }
 
+/// A label that was left as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLabel {
+    /// A topic, the scale, or `boilerplate`.
+    pub label: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A fitted calibration, and how it does.
 #[derive(Debug, Clone)]
 pub struct Tuned {
     /// The calibration; `fitted_on` is still that of the old one.
     pub calibration: Calibration,
-    /// Labels that were left as they were, each with the reason.
-    pub kept: Vec<String>,
+    /// Labels that were left as they were.
+    pub kept: Vec<KeptLabel>,
+    /// Labels that were fitted on all items but could not be without some fold, and the number of such folds: in those
+    /// [`CROSS_FITTED`] has the old calibration.
+    pub kept_in_folds: BTreeMap<String, usize>,
     /// The systems [`BEFORE`], [`AFTER`] and, where there are clusters enough, [`CROSS_FITTED`] on the items.
     pub report: Report,
 }
@@ -94,11 +106,22 @@ pub fn tune(sample: &TuneSample<'_>, method: Method, options: &ReportOptions) ->
     let predict = |calibration: &Calibration| all.iter().map(|&item| sample.predict(calibration, item)).collect();
     let system = |name: &str, predicted| System { name: name.into(), kind: SystemKind::Bundle, predicted };
     let mut systems = vec![system(BEFORE, predict(sample.current)), system(AFTER, predict(&calibration))];
-    if let Some(predicted) = cross_fitted(sample, method, options.bootstrap.seed) {
-        systems.push(system(CROSS_FITTED, predicted));
+    let mut kept_in_folds = BTreeMap::new();
+    if let Some(crossed) = cross_fitted(sample, method, options.bootstrap.seed) {
+        systems.push(system(CROSS_FITTED, crossed.predicted));
+        kept_in_folds = crossed.kept;
+        kept_in_folds.retain(|label, _| kept.iter().all(|kept| kept.label != *label));
     }
     let report = score(sample.scheme, sample.gold, &systems, options);
-    Tuned { calibration, kept, report }
+    Tuned { calibration, kept, kept_in_folds, report }
+}
+
+impl Tuned {
+    /// Whether every label was left as it was.
+    pub fn is_as_before(&self) -> bool {
+        let Calibration { topics, scale, boilerplate, .. } = &self.calibration;
+        self.kept.len() == topics.len() + usize::from(scale.is_some()) + usize::from(boilerplate.is_some())
+    }
 }
 
 impl TuneSample<'_> {
@@ -128,19 +151,20 @@ impl TuneSample<'_> {
 }
 
 /// The calibration of some of the items, and what was kept of the old one.
-pub(crate) fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (Calibration, Vec<String>) {
+pub(crate) fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (Calibration, Vec<KeptLabel>) {
     let mut calibration = sample.current.clone();
     let mut kept = Vec::new();
+    let mut keep = |label: &str, reason| kept.push(KeptLabel { label: label.to_owned(), reason });
     for (index, topic) in calibration.topics.iter_mut().enumerate() {
         match fit_flag(&sample.examples(index, items), method) {
             Ok(flag) => *topic = TopicCalibration::of(&topic.name, flag),
-            Err(reason) => kept.push(format!("{}: {reason}", topic.name)),
+            Err(reason) => keep(&topic.name, reason),
         }
     }
     if let Some(boilerplate) = &mut calibration.boilerplate {
         match fit_flag(&sample.examples(sample.scheme.topics.len(), items), method) {
             Ok(flag) => *boilerplate = flag,
-            Err(reason) => kept.push(format!("boilerplate: {reason}")),
+            Err(reason) => keep("boilerplate", reason),
         }
     }
     if let (Some(fitted), Some(scale)) = (&mut calibration.scale, &sample.scheme.scale) {
@@ -149,7 +173,7 @@ pub(crate) fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (
             let codes: Vec<i32> = scale.levels.iter().map(|level| level.code).collect();
             *fitted = scale::fit_scale(&examples, sample.head, &codes);
         } else {
-            kept.push(format!("{}: {} items, and never two levels", scale.name, examples.len()));
+            keep(&scale.name, format!("{} items, and never two levels", examples.len()));
         }
     }
     (calibration, kept)
@@ -163,16 +187,20 @@ fn fit_flag(examples: &[Example], method: Method) -> Result<FlagCalibration, Str
     // Four decimals, as in a bundle by hand; far below what any number of items can tell.
     let rounded = |value: f64| ((value * 1e4).round() / 1e4) as f32;
     let plain = FlagCalibration { scale: 1.0, offset: 0.0, threshold: 0.5, isotonic: None };
+    let wrong_way = || "the label is not more frequent where its logit is higher".to_owned();
     let mut fitted = match method {
         Method::Platt => {
             let [scale, offset] = flag::platt(examples).map(rounded);
             FlagCalibration { scale, offset, ..plain }
         }
         Method::Temperature => FlagCalibration { scale: rounded(flag::temperature(examples)), ..plain },
+        // A map that may not fall makes of a logit that points the wrong way a level line, but for a lucky item at an end.
+        Method::Isotonic if flag::platt(examples)[0] <= 0.0 => return Err(wrong_way()),
         Method::Isotonic => FlagCalibration { isotonic: Some(flag::isotonic(examples)), ..plain },
     };
-    if fitted.scale <= 0.0 {
-        return Err("the label is not more frequent where its logit is higher".into());
+    let is_level = |map: &Isotonic| map.probabilities.first() == map.probabilities.last();
+    if fitted.scale <= 0.0 || fitted.isotonic.as_ref().is_some_and(is_level) {
+        return Err(wrong_way());
     }
     let probable: Vec<(f32, bool)> =
         examples.iter().map(|&(logit, holds)| (fitted.probability(logit as f32), holds)).collect();
@@ -180,10 +208,17 @@ fn fit_flag(examples: &[Example], method: Method) -> Result<FlagCalibration, Str
     Ok(fitted)
 }
 
+/// Each item by the calibration that was fitted without its fold.
+pub(crate) struct CrossFitted {
+    pub(crate) predicted: Vec<Predicted>,
+    /// Labels that could not be fitted without a fold, and how many folds.
+    pub(crate) kept: BTreeMap<String, usize>,
+}
+
 /// What calibrations fitted on the other folds say of each item (cross-validation by groups: Stone 1974; Roberts et al. 2017).
 /// `None` with fewer clusters than folds. Clusters are shuffled by the seed and dealt to the folds in turn. A label that cannot
-/// be fitted without a fold has the old calibration there.
-pub(crate) fn cross_fitted(sample: &TuneSample<'_>, method: Method, seed: u64) -> Option<Vec<Predicted>> {
+/// be fitted without a fold has the old calibration there, and is counted.
+pub(crate) fn cross_fitted(sample: &TuneSample<'_>, method: Method, seed: u64) -> Option<CrossFitted> {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for item in sample.gold {
         let next = numbers.len();
@@ -200,12 +235,16 @@ pub(crate) fn cross_fitted(sample: &TuneSample<'_>, method: Method, seed: u64) -
     let fold = |item: &GoldItem| order[numbers[item.cluster()]] % FOLDS;
     let folds: Vec<usize> = sample.gold.iter().map(fold).collect();
     let mut predicted = vec![Predicted::default(); folds.len()];
+    let mut kept_in_folds = BTreeMap::new();
     for left_out in 0..FOLDS {
         let (inside, outside): (Vec<usize>, Vec<usize>) = (0..folds.len()).partition(|&item| folds[item] == left_out);
-        let (calibration, _) = fit(sample, method, &outside);
+        let (calibration, kept) = fit(sample, method, &outside);
+        for KeptLabel { label, .. } in kept {
+            *kept_in_folds.entry(label).or_insert(0) += 1;
+        }
         for item in inside {
             predicted[item] = sample.predict(&calibration, item);
         }
     }
-    Some(predicted)
+    Some(CrossFitted { predicted, kept: kept_in_folds })
 }

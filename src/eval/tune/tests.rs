@@ -13,7 +13,7 @@ use crate::eval::report::ReportOptions;
 use crate::eval::tests::World;
 use crate::eval::tune::flag::{best_threshold, isotonic, platt, smoothed, temperature};
 use crate::eval::tune::scale::{fit_decision, fit_temperature, loss};
-use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, Method, TuneSample, Tuned, fit, tune};
+use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, KeptLabel, Method, TuneSample, Tuned, fit, tune};
 use crate::head::{Logits, ScaleHead};
 use crate::label::Scheme;
 
@@ -244,12 +244,56 @@ fn a_label_that_cannot_be_fitted_stays_as_it_was() {
     assert_ne!(tuned.calibration.topics[2], made.current.topics[2]);
     assert_eq!(tuned.calibration.scale, made.current.scale);
     let expected = [
-        format!("a: {} items with the label and 0 without", made.gold.len()),
-        "b: the label is not more frequent where its logit is higher".into(),
-        format!("stance: {} items, and never two levels", made.gold.len()),
+        ("a", format!("{} items with the label and 0 without", made.gold.len())),
+        ("b", "the label is not more frequent where its logit is higher".into()),
+        ("stance", format!("{} items, and never two levels", made.gold.len())),
     ];
+    let expected = expected.map(|(label, reason)| KeptLabel { label: label.into(), reason });
     assert_eq!(tuned.kept, expected);
+    assert!(!tuned.is_as_before());
     assert!(tuned.render(Style::Text).contains("left as it was: b: the label is not more frequent"));
+}
+
+#[test]
+fn a_logit_that_points_the_wrong_way_is_left_by_every_method() {
+    let mut made = Made::new(60);
+    for (index, (item, logits)) in made.gold.iter_mut().zip(&mut made.logits).enumerate() {
+        let holds = index % 2 == 0;
+        item.labels.topics.as_mut().unwrap()[0] = holds;
+        item.labels.topics.as_mut().unwrap()[1] = holds;
+        logits.topics[0] = if holds { -1.0 } else { 1.0 };
+        // One item with the label stands highest: breakpoints alone would rise there.
+        logits.topics[1] = if index == 0 { 1.5 } else { logits.topics[0] };
+    }
+    for method in [Method::Platt, Method::Temperature, Method::Isotonic] {
+        let tuned = made.tune(method);
+        let kept: Vec<&str> = tuned.kept.iter().map(|kept| kept.label.as_str()).collect();
+        assert_eq!(kept, ["a", "b"], "{method:?}");
+        assert_eq!(tuned.calibration.topics[..2], made.current.topics[..2], "{method:?}");
+        assert!(tuned.kept.iter().all(|kept| kept.reason.contains("not more frequent where its logit is higher")));
+    }
+}
+
+#[test]
+fn steps_into_the_infinite_are_not_taken() {
+    let examples = [(1e200, true), (-1e200, false), (1.0, true), (0.0, false)];
+    assert!(platt(&examples).iter().all(|value| value.is_finite()), "{:?}", platt(&examples));
+}
+
+#[test]
+fn folds_without_a_label_are_told() {
+    let mut made = Made::new(60);
+    let cluster = made.gold[0].cluster().to_owned();
+    for (item, logits) in made.gold.iter_mut().zip(&mut made.logits) {
+        let holds = item.cluster() == cluster;
+        item.labels.topics.as_mut().unwrap()[0] = holds;
+        logits.topics[0] = if holds { 1.0 } else { -1.0 };
+    }
+    let tuned = made.tune(Method::Platt);
+    assert!(tuned.kept.is_empty(), "{:?}", tuned.kept);
+    assert_eq!(tuned.kept_in_folds.iter().collect::<Vec<_>>(), [(&"a".to_owned(), &1)]);
+    let text = tuned.render(Style::Text);
+    assert!(text.contains("\"out of sample\": a has the old calibration in 1 of 5 parts"), "{text}");
 }
 
 #[test]
