@@ -156,12 +156,8 @@ impl Classifier {
     /// # Errors
     /// [`Error::BlankText`] names the first text that holds nothing but white space; nothing is classified then.
     pub fn classify_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Prediction>> {
-        let info = &self.bundle.info;
-        let predict = |(encoding, logits): (Encoding, Logits)| {
-            let calibrated = info.calibration.apply(&logits, &info.scheme, info.scale_head);
-            calibrated.into_prediction(&info.scheme, encoding.windows.len(), encoding.tokens)
-        };
-        Ok(self.run(texts)?.into_iter().map(predict).collect())
+        let encoded = self.run(texts)?.into_iter();
+        Ok(encoded.map(|(encoding, logits)| self.predict(&encoding, &logits)).collect())
     }
 
     /// What the heads say of texts before any calibration: for those who fit one ([`crate::eval::tune()`]).
@@ -181,6 +177,21 @@ impl Classifier {
         Ok(self.encode(texts, of)?.into_iter().map(|(_, vectors)| vectors).collect())
     }
 
+    /// What the bundle says of texts, and their vectors in [`VectorSpace::Encoder`]: for those who choose among texts
+    /// ([`crate::sample`]).
+    ///
+    /// # Errors
+    /// As [`Self::classify_batch`].
+    pub fn predictions_and_vectors<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<(Prediction, TextVectors)>> {
+        let heads = &self.bundle.heads;
+        let of = |encoding: &Encoding, vectors: &[&[f32]]| {
+            let windows = &encoding.windows;
+            (heads.logits(windows, vectors), heads.vectors(windows, vectors, VectorSpace::Encoder))
+        };
+        let seen = self.encode(texts, of)?.into_iter();
+        Ok(seen.map(|(encoding, (logits, vectors))| (self.predict(&encoding, &logits), vectors)).collect())
+    }
+
     /// Classifies the paragraphs of a document: one prediction for each of [`Document::paragraphs`], in their order.
     ///
     /// # Errors
@@ -188,6 +199,12 @@ impl Classifier {
     pub fn classify_document(&self, document: &Document) -> Result<Vec<Prediction>> {
         let texts: Vec<&str> = document.paragraphs().map(|paragraph| paragraph.text()).collect();
         self.classify_batch(&texts)
+    }
+
+    fn predict(&self, encoding: &Encoding, logits: &Logits) -> Prediction {
+        let info = &self.bundle.info;
+        let calibrated = info.calibration.apply(logits, &info.scheme, info.scale_head);
+        calibrated.into_prediction(&info.scheme, encoding.windows.len(), encoding.tokens)
     }
 
     /// One vector a window, in the order of the windows.

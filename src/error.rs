@@ -437,6 +437,11 @@ pub enum RecordFault {
         /// Its split, as the file says.
         split: String,
     },
+    /// A `.json` file begins with a list and is no list of tasks.
+    #[error(
+        "a list in a .json file is read as an export of Label Studio, and this one is damaged: {0}; export it anew"
+    )]
+    Tasks(#[source] serde_json::Error),
     /// A level that makes no scale.
     #[error(
         "the field {field:?} holds {found}, the {count}th different level; a scale of more than {limit} levels is no scale that \

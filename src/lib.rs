@@ -48,6 +48,7 @@
 //! | `classifier` | the pipeline |
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
 //! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration; gold and vectors to heads |
+//! | [`sample`] | predictions and vectors to the paragraphs that are most worth labelling, and files for those who label |
 //!
 //! The command line stands above all of them, in the binary; it is the only part that prints, and the only one that the
 //! feature `cli` is needed for.
@@ -70,6 +71,7 @@ mod head;
 mod kernels;
 pub mod label;
 pub mod output;
+pub mod sample;
 pub mod text;
 mod threads;
 

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 11] = [
     &["calibration"],
     &["bundle"],
     &["classifier"],
-    &["output", "eval"],
+    &["output", "eval", "sample"],
     &["serve"],
     &["cli", "main"],
 ];

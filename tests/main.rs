@@ -6,4 +6,5 @@ mod cli_runs;
 mod fitting;
 mod invariants;
 mod layers;
+mod sampling;
 mod snapshot;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bundle::{BundleJson, hex_sha256, inconsistent, manifest_json, verify};
+use crate::bundle::{BundleJson, hex_sha256, manifest_json, verify};
 use crate::calibration::Calibration;
 use crate::error::{BundleFault, Error, Result};
 
@@ -83,7 +83,7 @@ impl BundleSource {
             #[cfg(feature = "embedded")]
             Self::Embedded => {
                 let found = crate::bundle::EMBEDDED.iter().find(|(name, _)| *name == file);
-                let missing = || inconsistent(format!("{file} is not inside the program"));
+                let missing = || crate::bundle::inconsistent(format!("{file} is not inside the program"));
                 found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(missing)
             }
             #[cfg(not(feature = "embedded"))]

@@ -13,6 +13,7 @@ use detente::text::InputFormat;
 use crate::cli::agreement::{self, Agreement};
 use crate::cli::eval::{self, Eval};
 use crate::cli::fit::{self, Fit};
+use crate::cli::sample::{self, Sample};
 use crate::cli::tune::{self, Tune};
 
 /// Labels every paragraph of a news text, in any language, with its topics and how escalatory its stance is.
@@ -58,6 +59,9 @@ pub(crate) enum Verb {
     /// Fit heads to labels of your own on labelled paragraphs and write a new bundle.
     #[command(after_help = fit::EXAMPLES)]
     Fit(Fit),
+    /// Pick the paragraphs of a corpus that are most worth labelling.
+    #[command(after_help = sample::EXAMPLES)]
+    Sample(Sample),
     /// Print the completions for a shell.
     #[command(after_help = "Example:\n  detente completions bash > ~/.local/share/bash-completion/completions/detente")]
     Completions(Completions),

@@ -161,7 +161,11 @@ fn help() -> anyhow::Result<Exit> {
     bail!("there is nothing to read; name a file, or pipe a text in")
 }
 
-fn read_options(args: &Reading) -> anyhow::Result<ReadOptions> {
+/// How to read, as the flags say.
+///
+/// # Errors
+/// If there is no such encoding.
+pub(crate) fn read_options(args: &Reading) -> anyhow::Result<ReadOptions> {
     let encoding = |label: &String| {
         Encoding::for_label(label.as_bytes()).with_context(|| {
             format!("there is no encoding {label:?}; names are utf-8, utf-16le, windows-1251, windows-1252, koi8-r …")

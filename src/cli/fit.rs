@@ -31,10 +31,11 @@ Examples:
   detente fit --train energy.csv --keep-heads --output with-energy
   detente classify article.txt --model my-bundle
 
-Training items are as gold for `detente eval`: id, text, topics, escalation, boilerplate; a label that is
-null teaches nothing, items with the same `group` or `document` stay together in cross-validation.
-Topics are those of the data, in the order of their first appearance; levels those that occur; the
-encoder stays as it is. Five examples of each class are the least, 32 and more are better.";
+Training items are as gold for `detente eval`: id, text, topics, escalation, boilerplate; a label
+that is null teaches nothing, items with the same group or document stay together in
+cross-validation. Topics are those of the data, in the order of their first appearance; levels
+those that occur; the encoder stays as it is. Five examples of each class are the least, 32 and more
+are better.";
 
 /// Flags of `fit`.
 #[derive(Debug, Args)]

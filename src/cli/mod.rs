@@ -24,6 +24,7 @@ mod progress;
 mod queue;
 mod reader;
 mod run;
+mod sample;
 mod start;
 mod synthetic;
 mod target;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Verb::Agreement(args) => agreement::agreement(args),
         Verb::Fit(args) => fit::fit(args, &console),
         Verb::Tune(args) => tune::tune(args, &console),
+        Verb::Sample(args) => sample::sample(args, &console),
         Verb::Completions(args) => generate::completions(args),
         Verb::Man(args) => generate::man(args),
     };

@@ -17,6 +17,7 @@ mod gates;
 mod gold;
 mod html;
 mod items;
+mod label_studio;
 pub mod metrics;
 mod ngram;
 mod predicted;

@@ -1,6 +1,6 @@
 //! Gold and prediction files as records: JSON Lines or CSV in, fields with their line out, labels read under a scheme.
 //!
-//! A `.csv` or `.tsv` file has a header line; anything else is JSON Lines. In a table a list of topics is joined by `;`,
+//! A `.csv` or `.tsv` file has a header line, a `.json` file that begins with a list is an export of Label Studio; anything else is JSON Lines. In a table a list of topics is joined by `;`,
 //! an empty cell of topics says that none applies, `null` that it is not known; of every other field an empty cell is
 //! the same as `null`.
 
@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, InputFault, RecordFault, Result};
+use crate::eval::label_studio;
 use crate::label::Scheme;
 
 /// The labels of one paragraph, by one coder or one system; `None`: not known.
@@ -40,13 +41,14 @@ pub(crate) struct Record<'a> {
 /// Calls `each` with every record of the file, in order; blank lines are passed over.
 pub(crate) fn read_records(
     path: &Path,
-    input: impl BufRead,
+    mut input: impl BufRead,
     mut each: impl FnMut(Record<'_>) -> Result<()>,
 ) -> Result<()> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {
         "csv" => read_table(path, input, b',', each),
         "tsv" => read_table(path, input, b'\t', each),
+        "json" if is_list(path, &mut input)? => read_tasks(path, input, each),
         _ => {
             for (index, line) in input.lines().enumerate() {
                 let line = line.map_err(|source| Error::Read { path: path.into(), source })?;
@@ -64,6 +66,28 @@ pub(crate) fn read_records(
             Ok(())
         }
     }
+}
+
+/// Whether a list begins here, as a Label Studio export does and JSON Lines do not.
+fn is_list(path: &Path, input: &mut impl BufRead) -> Result<bool> {
+    let begin = input.fill_buf().map_err(|source| Error::Read { path: path.into(), source })?;
+    Ok(begin.trim_ascii_start().first() == Some(&b'['))
+}
+
+/// The labelled tasks of a Label Studio export; the line of a task is its number, counted from 1.
+fn read_tasks(path: &Path, input: impl BufRead, mut each: impl FnMut(Record<'_>) -> Result<()>) -> Result<()> {
+    let fault = |line, what| Error::Record { path: path.into(), line, what };
+    let tasks: Vec<Value> = serde_json::from_reader(input).map_err(|source| {
+        let line = source.line() as u64;
+        fault(line, RecordFault::Tasks(source))
+    })?;
+    for (number, task) in (1..).zip(&tasks) {
+        let Value::Object(task) = task else { return Err(fault(number, RecordFault::NotAnObject)) };
+        if let Some(fields) = label_studio::fields(task) {
+            each(Record { path, line: number, fields })?;
+        }
+    }
+    Ok(())
 }
 
 fn read_table(

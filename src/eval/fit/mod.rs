@@ -33,7 +33,7 @@ use crate::eval::fit::matrix::Matrix;
 use crate::eval::fit::regression::Regression;
 use crate::eval::gold::GoldItem;
 use crate::eval::report::{Report, ReportOptions, System, SystemKind, score};
-use crate::eval::tune::{self, FOLDS, Method, TuneSample};
+use crate::eval::tune::{self, FOLDS, KeptLabel, Method, TuneSample};
 use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors};
 use crate::label::Scheme;
 
@@ -140,8 +140,9 @@ pub fn fit(sample: &FitSample<'_>, options: &FitOptions) -> Result<Fitted> {
     let (calibration, kept) = tune::fit(&tune_sample, Method::Platt, &all);
     let crossed = tune::cross_fitted(&tune_sample, Method::Platt, options.report.bootstrap.seed);
     let is_crossed = crossed.is_some();
-    let predicted =
-        crossed.unwrap_or_else(|| all.iter().map(|&item| tune_sample.predict(&calibration, item)).collect());
+    let predicted = crossed
+        .map(|crossed| crossed.predicted)
+        .unwrap_or_else(|| all.iter().map(|&item| tune_sample.predict(&calibration, item)).collect());
     let systems = [
         System { name: "majority".into(), kind: SystemKind::Baseline, predicted: majority(sample.scheme, sample.gold) },
         System { name: CROSS_VALIDATED.into(), kind: SystemKind::Bundle, predicted },
@@ -214,7 +215,7 @@ fn flat(sample: &FitSample<'_>) -> Calibration {
     }
 }
 
-fn warnings(classes: &[Class], folds: usize, kept: Vec<String>, is_crossed: bool, report: &Report) -> Vec<String> {
+fn warnings(classes: &[Class], folds: usize, kept: Vec<KeptLabel>, is_crossed: bool, report: &Report) -> Vec<String> {
     let mut warnings: Vec<String> = few(classes).into_iter().collect();
     if folds < FOLDS {
         warnings.push(format!(
@@ -228,7 +229,10 @@ fn warnings(classes: &[Class], folds: usize, kept: Vec<String>, is_crossed: bool
         );
     }
     let nothing = "its probability is the label's share, whatever the text";
-    warnings.extend(kept.into_iter().map(|reason| format!("nothing was learnt of {reason}; {nothing}")));
+    warnings.extend(
+        kept.into_iter()
+            .map(|KeptLabel { label, reason }| format!("nothing was learnt of {label}: {reason}; {nothing}")),
+    );
     let scores = report.slices.first().and_then(|all| all.systems.iter().find(|s| s.system == CROSS_VALIDATED));
     let figures = scores.into_iter().flat_map(|scores| &scores.figures);
     let is_kappa = |scope: Scope, metric: Metric| scope == Scope::Scale && metric == Metric::QuadraticWeightedKappa;

@@ -7,7 +7,7 @@ use crate::eval::render::{Style, head, size, write};
 impl Fitted {
     /// The figures for people.
     pub fn render(&self, style: Style) -> String {
-        let mut block = head("Fitting", &self.report.gold, &self.report.bootstrap);
+        let mut block = head("Fitting", &self.report.gold, &self.report.bootstrap, "clusters");
         let Some(all) = self.report.slices.first() else { return write(&[block], style) };
         block.notes.insert(1, size(all.items, all.clusters, all.warning.as_deref()));
         block.notes.push(format!(
