@@ -42,21 +42,21 @@ NEWS_SETS = ("news_parallel", "news_mono", "news_more")
 class Options:
     """What a run may vary."""
 
-    epochs: float = 6
+    epochs: float = 4
     seed: int = 1
     escalation: str = "cumulative"
     dense: int = 0
     batch_tokens: int = 2500
-    layer_rate: float = 2.5e-4
-    embedding_rate: float = 5e-4
-    head_rate: float = 2e-3
-    layer_decay: float = 0.9  # of the rate, per layer downwards
+    layer_rate: float = 1.6e-4
+    embedding_rate: float = 2.5e-4
+    head_rate: float = 1e-3
+    layer_decay: float = 0.95  # of the rate, per layer downwards
     dropout: float = 0.1
     warmup: float = 0.05  # share of all steps
     english_share: float = 0.4  # of the parallel items seen in English as well as in translation, per epoch
     plain_share: float = 0.5  # of the news without topic and level, which are half of all, seen per epoch
     escalation_weight: float = 1.0
-    boilerplate_weight: float = 0.5
+    boilerplate_weight: float = 1.0
     roughen_share: float = 0.25
     unknown_share: float = 0.05  # of tokens replaced by <unk>
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
