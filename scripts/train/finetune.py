@@ -230,6 +230,9 @@ def escalation_loss(logits: Tensor, levels: Tensor, kind: str) -> Tensor:
 
 def set_dropout(encoder: BertModel, share: float) -> None:
     """Dropout of the embeddings only: on a CPU that of the layers would take a third of the time, most of it for drawing numbers."""
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     encoder.embeddings.dropout.p = share
 
 

@@ -69,7 +69,11 @@ def run_stage(stage: str, paths: Paths, options: argparse.Namespace) -> None:
     checkpoint = paths.work / "checkpoint"
     match stage:
         case "start":
-            start.make(paths.data / "e5-small-q4.bin", paths.data, paths.data, paths.work / "encoder", start.PIECES)
+            source = paths.data / "e5-small-q4.bin"
+            if source.exists():
+                start.make(source, paths.data, paths.data, paths.work / "encoder", start.PIECES)
+            elif not (paths.encoder / "model.safetensors").exists():
+                raise FileNotFoundError(f"neither {source} to start from nor an encoder in {paths.data / 'encoder'}; README.md says how to get the first")
         case "finetune":
             if options.smoke and not (paths.encoder / "model.safetensors").exists():
                 make_random_encoder(paths.data, paths.encoder, options.seed)
