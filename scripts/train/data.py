@@ -27,6 +27,7 @@ FILES = {
     "news_mono": "news_mono.jsonl.gz",
     "news_more": "news_more.jsonl.gz",
     "contrast": "contrast.jsonl",
+    "pairs": "pairs.jsonl",
 }
 SURE = 2
 WIDTH_STEP = 8  # widths of batches are multiples of it: kernels prepared for one shape are used again
@@ -115,20 +116,24 @@ def padded(sequences: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
-def batches(lengths: list[int], max_tokens: int, generator: np.random.Generator | None = None) -> Iterator[list[int]]:
-    """Indices in batches of similar length and at most max_tokens padded tokens; shuffled where a generator is given."""
-    noise = generator.uniform(0.9, 1.1, len(lengths)) if generator else np.ones(len(lengths))
-    order = np.argsort(np.array(lengths) * noise, kind="stable")
+def batches(lengths: list[int], max_tokens: int, generator: np.random.Generator | None = None, clusters: list[int] | None = None) -> Iterator[list[int]]:
+    """Indices in batches of similar length and at most max_tokens padded tokens; shuffled where a generator is given. Texts of one cluster share a batch."""
+    members: dict[int, list[int]] = {}
+    for index, cluster in enumerate(clusters if clusters is not None else range(len(lengths))):
+        members.setdefault(cluster, []).append(index)
+    companies = list(members.values())
+    widths = [max(lengths[index] for index in company) for company in companies]
+    noise = generator.uniform(0.9, 1.1, len(companies)) if generator else np.ones(len(companies))
     found: list[list[int]] = []
     current: list[int] = []
     widest = 0
-    for index in order:
-        widest_with = max(widest, lengths[index])
-        if current and widest_with * (len(current) + 1) > max_tokens:
+    for place in np.argsort(np.array(widths) * noise, kind="stable"):
+        company, width = companies[place], max(widest, widths[place])
+        if current and width * (len(current) + len(company)) > max_tokens:
             found.append(current)
-            current, widest_with = [], lengths[index]
-        current.append(int(index))
-        widest = widest_with
+            current, width = [], widths[place]
+        current.extend(company)
+        widest = width
     if current:
         found.append(current)
     if generator:

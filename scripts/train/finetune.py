@@ -4,7 +4,9 @@ Command: python finetune.py --data DIR --encoder DIR --output DIR --epochs 6
 Inputs: labelled records (train for learning, dev for the choice of the epoch), an encoder folder, or a checkpoint folder to go on from.
 Outputs: a checkpoint folder with the best epoch by dev; log.jsonl with the dev figures of every epoch.
 Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
-2001) or softmax. Items weigh by the coder's confidence; labels that are not known are left out. Each epoch draws a translation of a text
+2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a pair that
+differ in names alone, should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
+Items weigh by the coder's confidence; labels that are not known are left out. Each epoch draws a translation of a text
 anew and roughens some texts (case, quotes, diacritics, missing full stop), so that no surface form carries a label.
 """
 
@@ -15,6 +17,7 @@ import json
 import time
 import unicodedata
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +36,11 @@ from scheme import LEVEL_CODES
 
 TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
 CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}
-SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2}
+SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "pairs": 1.0, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2}
 
 NEWS_SETS = ("news_parallel", "news_mono", "news_more")
+GROUPED_SETS = ("contrast", "pairs")  # whose groups hold texts that differ little
+MARGIN = 0.8  # of the distance of two gold levels, that the expected levels must keep
 
 
 @dataclass
@@ -57,6 +62,8 @@ class Options:
     plain_share: float = 0.5  # of the news without topic and level, which are half of all, seen per epoch
     escalation_weight: float = 1.0
     boilerplate_weight: float = 1.0
+    agreement_weight: float = 0.5
+    margin_weight: float = 0.5
     roughen_share: float = 0.25
     unknown_share: float = 0.05  # of tokens replaced by <unk>
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
@@ -91,7 +98,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     for epoch in range(int(np.ceil(options.epochs))):
         examples = epoch_examples(train, options, generator)
         sequences = token_ids(tokenizer, [example.text for example in examples], MAX_LENGTH)
-        order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator))
+        order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator, [example.cluster for example in examples]))
         planned = planned or len(order) * options.epochs
         labels = Labels.of([example.item for example in examples])
         model.train()
@@ -108,6 +115,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             with torch.autocast(device.type, torch.bfloat16):
                 logits = model(ids.to(device), mask.to(device))
             loss = weights.loss(logits, labels, np.array(picked), [examples[index].item for index in picked], options)
+            loss = loss + company_loss(logits, [examples[index] for index in picked], options)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -140,6 +148,7 @@ class Example:
 
     text: str
     item: Item
+    cluster: int  # texts of one cluster share a batch
 
 
 def epoch_examples(items: list[Item], options: Options, generator: np.random.Generator) -> list[Example]:
@@ -149,16 +158,18 @@ def epoch_examples(items: list[Item], options: Options, generator: np.random.Gen
         for language in (item.lang, *item.translations):
             common[language] = common.get(language, 0) + 1
     examples = []
+    clusters: dict[str, int] = {}
     for item in items:
+        cluster = clusters.setdefault(f"{item.set}/{item.group}" if item.set in GROUPED_SETS else f"{item.set}/{item.id}", len(clusters))
         if item.set in NEWS_SETS and not item.topics and item.escalation == 0 and generator.random() >= options.plain_share:
             continue
         languages = [language for language in item.translations if language in TARGET_LANGUAGES]
         if languages:
             shares = np.array([common[language] ** -0.5 for language in languages])
             language = languages[generator.choice(len(languages), p=shares / shares.sum())]
-            examples.append(Example(roughened(item.translations[language], options, generator), item))
+            examples.append(Example(roughened(item.translations[language], options, generator), item, cluster))
         if not languages or generator.random() < options.english_share:
-            examples.append(Example(roughened(item.text, options, generator), item))
+            examples.append(Example(roughened(item.text, options, generator), item, cluster))
     return examples
 
 
@@ -226,6 +237,45 @@ def escalation_loss(logits: Tensor, levels: Tensor, kind: str) -> Tensor:
         return F.cross_entropy(logits, levels, reduction="none")
     above = (levels.unsqueeze(1) > torch.arange(logits.shape[1], device=logits.device)).float()  # (B, 4)
     return F.binary_cross_entropy_with_logits(logits, above, reduction="none").sum(1)
+
+
+def company_loss(logits: Logits, examples: list[Example], options: Options) -> Tensor:
+    """Over the pairs of texts of one cluster: disagreement where all labels are the same, too little distance where the levels differ."""
+    clusters: dict[int, list[int]] = {}
+    for row, example in enumerate(examples):
+        clusters.setdefault(example.cluster, []).append(row)
+    pairs = [pair for rows in clusters.values() for pair in combinations(rows, 2)]
+    same = [(a, b) for a, b in pairs if twins(examples[a].item, examples[b].item)]
+    apart = [(a, b) for a, b in pairs if examples[a].item.escalation != examples[b].item.escalation]
+    total = logits.topics.sum() * 0.0
+    if same:
+        first, second = torch.tensor(same, device=total.device).T
+        both = torch.cat([logits.topics, logits.escalation], 1)
+        total = total + options.agreement_weight * bernoulli_divergence(both[first], both[second]).sum(1).mean()
+    if apart:
+        first, second = torch.tensor(apart, device=total.device).T
+        gold = torch.tensor([float(example.item.escalation or 0) for example in examples], device=total.device)
+        distance, wanted = expected_levels(logits, options.escalation), gold[first] - gold[second]
+        short = MARGIN * wanted.abs() - (distance[first] - distance[second]) * wanted.sign()
+        total = total + options.margin_weight * short.clamp(min=0).mean()
+    return total
+
+
+def twins(one: Item, other: Item) -> bool:
+    """Whether two texts of a cluster must get the same probabilities: translations of one text, or a pair with the same labels."""
+    return one is other or (one.set == "pairs" and (one.topics, one.escalation) == (other.topics, other.escalation))
+
+
+def bernoulli_divergence(one: Tensor, other: Tensor) -> Tensor:
+    """Symmetrised Kullback-Leibler divergence of two Bernoulli distributions, given by their logits, elementwise."""
+    return (one.sigmoid() - other.sigmoid()) * (one - other)
+
+
+def expected_levels(logits: Logits, kind: str) -> Tensor:
+    """(B) expected level, -2 to 2."""
+    if kind == "softmax":
+        return logits.escalation.softmax(1) @ torch.tensor(LEVEL_CODES, dtype=torch.float32, device=logits.escalation.device)
+    return logits.escalation.sigmoid().sum(1) + min(LEVEL_CODES)
 
 
 def set_dropout(encoder: BertModel, share: float) -> None:
