@@ -5,11 +5,12 @@
 //! the same for any number of threads.
 //!
 //! Intervals are percentile intervals (Efron and Tibshirani 1993, ch. 13) over clusters drawn with replacement (Field and
-//! Welsh 2007). `scripts/eval/coverage.sh` measures how often they hold the truth. Expected calibration error is
-//! the exception: resampling adds noise to every bin, so its interval sits too high.
+//! Welsh 2007); expected calibration error has one of its own ([`crate::eval::inversion`]). `scripts/eval/coverage.sh` measures how
+//! often they hold the truth.
 
 use rayon::prelude::*;
 
+use crate::eval::metrics::calibration::BINS;
 use crate::eval::tally::{LANES, Tally, Weights};
 
 /// How replicates are drawn.
@@ -28,15 +29,23 @@ impl Default for BootstrapOptions {
 }
 
 /// Share of replicates that an interval leaves out on each side.
-const TAIL: f64 = 0.025;
+pub(crate) const TAIL: f64 = 0.025;
 
 /// Least share of replicates in which a figure must be defined for an interval.
-const LEAST_DEFINED: f64 = 0.9;
+pub(crate) const LEAST_DEFINED: f64 = 0.9;
 
-/// Draws the replicates and evaluates them: for each system, for each replicate, the figures in the order of
-/// [`Tally::values`].
-pub(crate) fn bootstrap(tallies: &[Tally], clusters: usize, options: BootstrapOptions) -> Vec<Vec<Vec<f64>>> {
-    let blocks: Vec<Vec<Vec<Vec<f64>>>> = (0..options.replicates.div_ceil(LANES))
+/// One system's figures under one draw.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Replicate {
+    /// In the order of [`Tally::values`].
+    pub(crate) figures: Vec<f64>,
+    /// [`Tally::gaps`].
+    pub(crate) gaps: Vec<[f64; BINS]>,
+}
+
+/// Draws the replicates and evaluates them: for each system, the replicates in order.
+pub(crate) fn bootstrap(tallies: &[Tally], clusters: usize, options: BootstrapOptions) -> Vec<Vec<Replicate>> {
+    let blocks: Vec<Vec<Vec<Replicate>>> = (0..options.replicates.div_ceil(LANES))
         .into_par_iter()
         .map(|block| {
             let first = block * LANES;
@@ -44,8 +53,11 @@ pub(crate) fn bootstrap(tallies: &[Tally], clusters: usize, options: BootstrapOp
             let weights = draw(clusters, options.seed, first, lanes);
             let figures = |tally: &Tally| {
                 let totals = tally.pass(&weights);
-                let values = totals[..lanes].iter().map(|totals| tally.values(totals));
-                values.map(|values| values.iter().map(|value| value.value).collect()).collect()
+                let replicate = |totals| Replicate {
+                    figures: tally.values(totals).iter().map(|value| value.value).collect(),
+                    gaps: tally.gaps(totals),
+                };
+                totals[..lanes].iter().map(replicate).collect()
             };
             tallies.iter().map(figures).collect()
         })

@@ -136,7 +136,7 @@ pub(crate) fn compare(
             .replicates
             .iter()
             .zip(&measured[1].replicates)
-            .map(|(first, second)| first[one] - second[other])
+            .map(|(first, second)| first.figures[one] - second.figures[other])
             .collect();
         let values = [measured[0].values[one].value, measured[1].values[other].value];
         if values.iter().all(|value| value.is_nan()) {

@@ -3,6 +3,7 @@
 //! In: [`Totals`] under any weighting. Out: [`Value`]s, always the same ones in the same order for one [`Tally`].
 
 use crate::eval::figure::{Metric, Scope, Value};
+use crate::eval::inversion::Gaps;
 use crate::eval::metrics::agreement::{Distance, cohen_kappa, krippendorff_alpha};
 use crate::eval::metrics::calibration::{BINS, Bin, expected_calibration_error};
 use crate::eval::metrics::ordinal::Confusion;
@@ -21,6 +22,25 @@ impl Tally {
             figures.flag(self.layout.topics, Scope::Boilerplate);
         }
         figures.values
+    }
+
+    /// The reliability curves of all labels with probabilities: topics, scale, boilerplate, as [`Tally::values`] orders them.
+    pub(crate) fn curves(&self, totals: &Totals) -> Vec<(Scope, Vec<Bin>)> {
+        let layout = self.layout;
+        let topics = (0..layout.topics).map(|topic| (topic, Scope::Topic(topic)));
+        let scale = (layout.levels > 0).then_some((layout.flags, Scope::Scale));
+        let boilerplate = (layout.flags > layout.topics).then_some((layout.topics, Scope::Boilerplate));
+        let curve = |(flag, scope)| (scope, self.reliability(totals, flag));
+        topics.chain(scale).chain(boilerplate).map(curve).filter(|(_, bins)| !bins.is_empty()).collect()
+    }
+
+    /// The gaps of all curves, in their order. NaN where the curve holds no item.
+    pub(crate) fn gaps(&self, totals: &Totals) -> Vec<Gaps> {
+        let gaps = |bins: &[Bin]| {
+            let items: f64 = bins.iter().map(|bin| bin.items).sum();
+            std::array::from_fn(|bin| ratio(bins[bin].hits - bins[bin].probability_sum, items))
+        };
+        self.curves(totals).iter().map(|(_, bins)| gaps(bins)).collect()
     }
 
     /// Gold by predicted level, row by row.

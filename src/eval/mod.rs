@@ -16,6 +16,7 @@ mod fit;
 mod gates;
 mod gold;
 mod html;
+mod inversion;
 mod items;
 mod label_studio;
 pub mod metrics;

@@ -9,11 +9,12 @@ use serde::{Serialize, Serializer};
 
 use crate::eval::abstention::Abstention;
 use crate::eval::behaviour::BehaviourReport;
-use crate::eval::bootstrap::{BootstrapOptions, bootstrap, exact_extreme, percentile_interval};
+use crate::eval::bootstrap::{BootstrapOptions, Replicate, bootstrap, exact_extreme, percentile_interval};
 use crate::eval::compare::{Comparison, McNemar, compare, correct};
 use crate::eval::figure::{Metric, Scope, Value};
 use crate::eval::gold::GoldItem;
-use crate::eval::metrics::calibration::{BINS, Bin};
+use crate::eval::inversion::{self, Gaps};
+use crate::eval::metrics::calibration::Bin;
 use crate::eval::predicted::Predicted;
 use crate::eval::tally::{Sample, Tally};
 use crate::label::Scheme;
@@ -396,7 +397,7 @@ pub(crate) struct Measured {
     tally: Tally,
     totals: crate::eval::tally::Totals,
     pub(crate) values: Vec<Value>,
-    pub(crate) replicates: Vec<Vec<f64>>,
+    pub(crate) replicates: Vec<Replicate>,
 }
 
 /// Values and replicates of systems on one sample, drawn together.
@@ -423,8 +424,11 @@ pub(crate) fn measure(
 
 impl Measured {
     pub(crate) fn figures(&self, scheme: &Scheme, clusters: usize) -> Vec<Figure> {
+        let mut errors = self.calibration_intervals().into_iter();
         let figure = |(index, value): (usize, &Value)| {
-            let interval = percentile_interval(self.replicates.iter().map(|figures| figures[index]));
+            let own = (value.metric == Metric::ExpectedCalibrationError).then(|| errors.next().flatten()).flatten();
+            let percentile = || percentile_interval(self.replicates.iter().map(|replicate| replicate.figures[index]));
+            let interval = own.or_else(percentile);
             let interval = match (interval, value.trials) {
                 (Some([low, high]), Some(trials)) if low == high && (low == 0.0 || low == 1.0) => {
                     Some(exact_extreme(low, trials, clusters))
@@ -446,25 +450,27 @@ impl Measured {
         self.values.iter().enumerate().map(figure).collect()
     }
 
+    /// The intervals of expected calibration error, in the order of the values.
+    fn calibration_intervals(&self) -> Vec<Option<[f64; 2]>> {
+        let observed = self.tally.gaps(&self.totals);
+        let of =
+            |curve: usize| -> Vec<Gaps> { self.replicates.iter().map(|replicate| replicate.gaps[curve]).collect() };
+        observed.iter().enumerate().map(|(curve, observed)| inversion::interval(observed, &of(curve))).collect()
+    }
+
     fn confusion(&self) -> Vec<Vec<u64>> {
         let cells: Vec<u64> = self.tally.level_table(&self.totals).iter().map(|&cell| cell as u64).collect();
         cells.chunks(self.tally.layout.levels.max(1)).map(<[u64]>::to_vec).collect()
     }
 
     fn curves(&self, scheme: &Scheme) -> Vec<Curve> {
-        let layout = self.tally.layout;
-        let topics = (0..layout.topics).map(|topic| (topic, Scope::Topic(topic)));
-        let scale = (layout.levels > 0).then_some((layout.flags, Scope::Scale));
-        let boilerplate = (layout.flags > layout.topics).then_some((layout.topics, Scope::Boilerplate));
-        let curve = |(flag, scope): (usize, Scope)| {
-            let bins = self.tally.reliability(&self.totals, flag);
-            let bin = |bin: &Bin| CurveBin {
-                items: bin.items as u64,
-                mean_probability: defined(bin.mean_probability()),
-                hit_rate: defined(bin.hit_rate()),
-            };
-            (bins.len() == BINS).then(|| Curve { of: scope.name(scheme), bins: bins.iter().map(bin).collect() })
+        let bin = |bin: &Bin| CurveBin {
+            items: bin.items as u64,
+            mean_probability: defined(bin.mean_probability()),
+            hit_rate: defined(bin.hit_rate()),
         };
-        topics.chain(scale).chain(boilerplate).filter_map(curve).collect()
+        let curve =
+            |(scope, bins): &(Scope, Vec<Bin>)| Curve { of: scope.name(scheme), bins: bins.iter().map(bin).collect() };
+        self.tally.curves(&self.totals).iter().map(curve).collect()
     }
 }
