@@ -8,6 +8,8 @@ use std::path::Path;
 use std::thread;
 
 use crate::bundle::{self, BundleInfo, OpenBundle};
+#[cfg(feature = "serve")]
+use crate::encode::Batch;
 use crate::encode::{Encoding, Window, batches};
 use crate::encoder::{EncoderOptions, Precision};
 use crate::error::{Error, Result};
@@ -19,7 +21,7 @@ use crate::threads::Threads;
 
 /// Tokens that one thread encodes at a time. Large enough to spread the cost of starting a task, small enough that the
 /// last batches of a call are even between threads.
-const MAX_BATCH_TOKENS: usize = 512;
+pub(crate) const MAX_BATCH_TOKENS: usize = 512;
 
 /// A bundle, opened: immutable and `Send + Sync`; open one and share it (by reference or `Arc`).
 pub struct Classifier {
@@ -199,6 +201,27 @@ impl Classifier {
     pub fn classify_document(&self, document: &Document) -> Result<Vec<Prediction>> {
         let texts: Vec<&str> = document.paragraphs().map(|paragraph| paragraph.text()).collect();
         self.classify_batch(&texts)
+    }
+
+    /// The first step of a classification, for [`crate::serve`], which schedules the steps of many texts: token ids in windows.
+    #[cfg(feature = "serve")]
+    pub(crate) fn tokenize(&self, text: &str) -> Result<Encoding> {
+        self.bundle.tokenizer.encode(text)
+    }
+
+    /// The second step: one vector a window, in their order, all on one worker thread.
+    #[cfg(feature = "serve")]
+    pub(crate) fn encode_on(&self, worker: usize, windows: Vec<&Window>) -> Result<Vec<Vec<f32>>> {
+        let batch = Batch { positions: (0..windows.len()).collect(), windows };
+        let vectors = self.threads.run_on(worker, || self.bundle.encoder.forward(&batch))?;
+        let hidden_size = vectors.len() / batch.windows.len().max(1);
+        Ok(vectors.chunks_exact(hidden_size.max(1)).map(<[f32]>::to_vec).collect())
+    }
+
+    /// The last step: what the heads and the calibration make of a text's windows and their vectors.
+    #[cfg(feature = "serve")]
+    pub(crate) fn conclude(&self, encoding: &Encoding, vectors: &[&[f32]]) -> Prediction {
+        self.predict(encoding, &self.bundle.heads.logits(&encoding.windows, vectors))
     }
 
     fn predict(&self, encoding: &Encoding, logits: &Logits) -> Prediction {

@@ -89,6 +89,15 @@ pub enum Error {
         /// The names of those it has, fastest first.
         found: Vec<&'static str>,
     },
+    /// The server cannot listen, or cannot be secured.
+    #[cfg(feature = "serve")]
+    #[error("cannot {doing}: {source}")]
+    Serve {
+        /// What was being done, to what (`listen on 127.0.0.1:8080`).
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The worker threads could not be started.
     #[error("cannot start the worker threads: {0}; try fewer threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),

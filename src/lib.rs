@@ -49,6 +49,7 @@
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
 //! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration; gold and vectors to heads |
 //! | [`sample`] | predictions and vectors to the paragraphs that are most worth labelling, and files for those who label |
+//! | `serve` | requests over HTTP to batches, predictions to answers (feature `serve`) |
 //!
 //! The command line stands above all of them, in the binary; it is the only part that prints, and the only one that the
 //! feature `cli` is needed for.
@@ -58,7 +59,7 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/fitting.md`, `docs/performance.md`, `models/README.md` (the bundle format).
+//! `docs/output.md` (every field), `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`, `models/README.md` (the bundle format).
 
 mod bundle;
 pub mod calibration;
@@ -72,6 +73,8 @@ mod kernels;
 pub mod label;
 pub mod output;
 pub mod sample;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod text;
 mod threads;
 

@@ -31,6 +31,12 @@ impl Threads {
         self.workers.len()
     }
 
+    /// Runs one job on one worker, which is counted from 0 and wraps around; waits while that worker is busy.
+    #[cfg(feature = "serve")]
+    pub(crate) fn run_on<T: Send>(&self, worker: usize, job: impl FnOnce() -> T + Send) -> T {
+        self.workers[worker % self.workers.len()].install(job)
+    }
+
     /// The results of jobs 0 to `jobs` - 1, in this order; an idle worker takes the next job.
     pub(crate) fn map<T: Send>(&self, jobs: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
         let next = AtomicUsize::new(0);

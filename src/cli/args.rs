@@ -14,6 +14,8 @@ use crate::cli::agreement::{self, Agreement};
 use crate::cli::eval::{self, Eval};
 use crate::cli::fit::{self, Fit};
 use crate::cli::sample::{self, Sample};
+#[cfg(feature = "serve")]
+use crate::cli::serve::{self, Serve};
 use crate::cli::tune::{self, Tune};
 
 /// Labels every paragraph of a news text, in any language, with its topics and how escalatory its stance is.
@@ -62,6 +64,10 @@ pub(crate) enum Verb {
     /// Pick the paragraphs of a corpus that are most worth labelling.
     #[command(after_help = sample::EXAMPLES)]
     Sample(Sample),
+    /// Answer requests over HTTP, with a page to try it.
+    #[cfg(feature = "serve")]
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Serve),
     /// Print the completions for a shell.
     #[command(after_help = "Example:\n  detente completions bash > ~/.local/share/bash-completion/completions/detente")]
     Completions(Completions),
@@ -416,7 +422,8 @@ impl fmt::Display for Shard {
     }
 }
 
-fn parse_bytes(text: &str) -> Result<u64, String> {
+/// A number of bytes above 0, after which K, M or G may follow.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let (digits, factor) = match text.to_ascii_uppercase() {
         upper if upper.ends_with('K') => (&text[..text.len() - 1], 1 << 10),
         upper if upper.ends_with('M') => (&text[..text.len() - 1], 1 << 20),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
-use detente::Classifier;
+use detente::{Classifier, ClassifierBuilder};
 use detente::output::{Format, SCHEMA, TableOptions, WriterOptions};
 use detente::text::{Encoding, InputFormat, Language, ReadOptions};
 
@@ -226,15 +226,20 @@ fn writer_options(args: &Classify, format: Format, classifier: &Classifier) -> W
 /// # Errors
 /// If it cannot be opened.
 pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
-    let mut builder =
-        Classifier::builder().threads(args.threads.map_or(0, usize::from)).precision(args.precision.into());
-    if let Some(kernel) = &args.kernel {
-        builder = builder.kernel(kernel);
-    }
+    let builder = classifier_builder(args);
     Ok(match &args.model {
         Some(folder) => builder.open(folder)?,
         None => builder.embedded()?,
     })
+}
+
+/// How to open the bundle, as the flags say.
+pub(crate) fn classifier_builder(args: &Engine) -> ClassifierBuilder {
+    let builder = Classifier::builder().threads(args.threads.map_or(0, usize::from)).precision(args.precision.into());
+    match &args.kernel {
+        Some(kernel) => builder.kernel(kernel),
+        None => builder,
+    }
 }
 
 fn fingerprint(

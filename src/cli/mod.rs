@@ -25,6 +25,8 @@ mod queue;
 mod reader;
 mod run;
 mod sample;
+#[cfg(feature = "serve")]
+mod serve;
 mod start;
 mod synthetic;
 mod target;
@@ -52,6 +54,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Verb::Fit(args) => fit::fit(args, &console),
         Verb::Tune(args) => tune::tune(args, &console),
         Verb::Sample(args) => sample::sample(args, &console),
+        #[cfg(feature = "serve")]
+        Verb::Serve(args) => serve::serve(args),
         Verb::Completions(args) => generate::completions(args),
         Verb::Man(args) => generate::man(args),
     };

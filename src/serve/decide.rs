@@ -1,0 +1,124 @@
+//! Predictions to answers: the decisions of the bundle, or those that the options of a request ask for.
+//!
+//! Probabilities are never changed.
+
+use crate::bundle::BundleInfo;
+use crate::label::Prediction;
+use crate::output::number::{rounded, rounded_distribution};
+use crate::serve::answer::Refused;
+use crate::serve::input::Paragraph;
+use crate::serve::types::{ClassifyOptions, FlagAnswer, LevelAnswer, ParagraphAnswer, ScaleAnswer, TopicAnswer};
+
+const BOILERPLATE: &str = "boilerplate";
+
+/// The options of a request, checked against the labels of a bundle.
+pub(crate) struct Rules<'a> {
+    options: &'a ClassifyOptions,
+    info: &'a BundleInfo,
+}
+
+impl<'a> Rules<'a> {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// For a label that the bundle does not have, and a probability out of range.
+    pub(crate) fn new(options: &'a ClassifyOptions, info: &'a BundleInfo) -> Result<Self, Refused> {
+        let scheme = &info.scheme;
+        let topics: Vec<&str> = scheme.topics.iter().map(|topic| topic.name.as_str()).collect();
+        let scale = scheme.scale.iter().map(|scale| scale.name.as_str());
+        let boilerplate = scheme.boilerplate.then_some(BOILERPLATE);
+        let flags: Vec<&str> = topics.iter().copied().chain(boilerplate).collect();
+        let all: Vec<&str> = flags.iter().copied().chain(scale).collect();
+        let unknown = |field: &str, name: &str, known: &[&str]| {
+            Err(Refused::invalid(format!("options.{field} names {name:?}, which {} does not have; it has {known:?}", info.id)))
+        };
+        for name in options.topics.iter().flatten() {
+            if !topics.contains(&name.as_str()) {
+                return unknown("topics", name, &topics);
+            }
+        }
+        for (field, numbers, known) in [("thresholds", &options.thresholds, &flags), ("abstain", &options.abstain, &all)] {
+            for (name, number) in numbers {
+                if !known.contains(&name.as_str()) {
+                    return unknown(field, name, known);
+                }
+                if !(0.0..=1.0).contains(number) {
+                    let what = format!("options.{field}.{name} is {number}; a probability lies between 0 and 1");
+                    return Err(Refused::invalid(what));
+                }
+            }
+        }
+        Ok(Self { options, info })
+    }
+
+    /// The answer about one paragraph.
+    pub(crate) fn answer(&self, paragraph: Paragraph, prediction: &Prediction) -> ParagraphAnswer {
+        let options = self.options;
+        let is_boilerplate = match (options.thresholds.get(BOILERPLATE), prediction.boilerplate()) {
+            (Some(&threshold), Some(probability)) => f64::from(probability) >= threshold,
+            _ => prediction.is_boilerplate(),
+        };
+        let is_wanted = |name: &str| options.topics.as_ref().is_none_or(|wanted| wanted.iter().any(|one| one == name));
+        let thresholds = self.info.calibration.topics.iter().map(|topic| topic.threshold);
+        let topics = prediction.topics().zip(thresholds).filter(|(topic, _)| is_wanted(topic.name));
+        let topics = topics.map(|(topic, threshold)| {
+            let applies = !is_boilerplate
+                && match options.thresholds.get(topic.name) {
+                    Some(&threshold) => f64::from(topic.probability) >= threshold,
+                    None => topic.probability >= threshold,
+                };
+            let flag = self.flag(topic.name, topic.probability, applies);
+            TopicAnswer { name: topic.name.to_owned(), probability: flag.probability, applies: flag.applies }
+        });
+        ParagraphAnswer {
+            index: paragraph.index,
+            start: paragraph.start,
+            end: paragraph.end,
+            language: paragraph.language.code().to_owned(),
+            language_validated: self.info.languages.iter().any(|code| code == paragraph.language.code()),
+            text: options.return_text.then_some(paragraph.text),
+            boilerplate: prediction.boilerplate().map(|probability| self.flag(BOILERPLATE, probability, is_boilerplate)),
+            topics: topics.collect(),
+            scale: self.scale(prediction, is_boilerplate),
+            windows: prediction.windows(),
+            tokens: prediction.tokens(),
+        }
+    }
+
+    /// A decision and its probability; withheld where the probability of what was decided is too small.
+    fn flag(&self, name: &str, probability: f32, applies: bool) -> FlagAnswer {
+        let decided = f64::from(if applies { probability } else { 1.0 - probability });
+        let is_withheld = self.options.abstain.get(name).is_some_and(|&least| decided < least);
+        FlagAnswer { probability: rounded(probability.into()), applies: (!is_withheld).then_some(applies) }
+    }
+
+    fn scale(&self, prediction: &Prediction, is_boilerplate: bool) -> Option<ScaleAnswer> {
+        let scale = self.info.scheme.scale.as_ref()?;
+        let probabilities = prediction.escalation_probabilities();
+        let decision = &self.info.calibration.scale.as_ref()?.decision;
+        let codes: Vec<i32> = scale.levels.iter().map(|level| level.code).collect();
+        let level = if is_boilerplate {
+            let nearest = codes.iter().enumerate().min_by_key(|(_, code)| code.unsigned_abs());
+            nearest.map_or(0, |(index, _)| index)
+        } else {
+            decision.level(probabilities, &codes)
+        };
+        // Of boilerplate the level is no decision of its own.
+        let least = self.options.abstain.get(&scale.name).filter(|_| !is_boilerplate);
+        let is_withheld = least.is_some_and(|&least| f64::from(probabilities[level]) < least);
+        let decided = (!is_withheld).then(|| &scale.levels[level]);
+        let levels = scale.levels.iter().zip(rounded_distribution(probabilities));
+        let levels = levels.map(|(level, probability)| LevelAnswer {
+            code: level.code,
+            name: level.name.clone(),
+            probability,
+        });
+        Some(ScaleAnswer {
+            name: scale.name.clone(),
+            level: decided.map(|level| level.code),
+            level_name: decided.map(|level| level.name.clone()),
+            expected: prediction.expected_escalation().and_then(|expected| rounded(expected.into())),
+            levels: levels.collect(),
+        })
+    }
+}

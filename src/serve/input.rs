@@ -1,0 +1,115 @@
+//! What a request holds, as paragraphs with their languages: everything that is done before the queue.
+
+use crate::serve::answer::Refused;
+use crate::serve::types::{ClassifyRequest, DocumentRequest};
+use crate::text::{Document, Language, detect_language};
+
+/// Bytes of text from which on paragraphs and languages are looked for on another thread than the one that answers
+/// everybody.
+const LONG_BYTES: usize = 8 * 1024;
+
+/// A paragraph that is to be labelled.
+#[derive(Debug, Clone)]
+pub(crate) struct Paragraph {
+    pub(crate) index: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) text: String,
+    pub(crate) language: Language,
+}
+
+/// What to label.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Texts as they are.
+    Texts(Vec<String>),
+    /// Plain text.
+    Text(String),
+    /// A page.
+    Html(String),
+}
+
+impl Input {
+    /// What a request of `/v1/classify` asks for, and the name of its document.
+    ///
+    /// # Errors
+    /// If it holds both or neither of two things, too much, or nothing but white space.
+    pub(crate) fn of(request: &mut ClassifyRequest, most: usize) -> Result<(Self, Option<String>), Refused> {
+        match (request.texts.take(), request.document.take()) {
+            (Some(texts), None) => Ok((Self::texts(texts, most)?, None)),
+            (None, Some(DocumentRequest { id, text: Some(text), html: None })) => Ok((Self::Text(text), id)),
+            (None, Some(DocumentRequest { id, text: None, html: Some(html) })) => Ok((Self::Html(html), id)),
+            (None, Some(_)) => Err(Refused::invalid("give either document.text or document.html")),
+            _ => Err(Refused::invalid("give either texts or document")),
+        }
+    }
+
+    /// Texts as they are.
+    ///
+    /// # Errors
+    /// If there is none, if there are too many, or if one is blank.
+    pub(crate) fn texts(texts: Vec<String>, most: usize) -> Result<Self, Refused> {
+        if texts.is_empty() {
+            return Err(Refused::invalid("there is no text to label"));
+        }
+        if texts.len() > most {
+            let what = format!("there are {} texts, a request takes {most}; send several, or a stream", texts.len());
+            return Err(Refused::too_large(what));
+        }
+        match texts.iter().position(|text| text.trim().is_empty()) {
+            Some(index) => Err(Refused::invalid(format!("text {index} is blank: there is nothing to classify"))),
+            None => Ok(Self::Texts(texts)),
+        }
+    }
+
+    /// Bytes of text, mark-up included.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.iter().map(String::len).sum(),
+            Self::Text(text) | Self::Html(text) => text.len(),
+        }
+    }
+
+    /// The paragraphs, never blank, `most` at most.
+    ///
+    /// # Errors
+    /// If there are more, or none.
+    pub(crate) async fn paragraphs(self, most: usize) -> Result<Vec<Paragraph>, Refused> {
+        if self.bytes() < LONG_BYTES {
+            return self.split(most);
+        }
+        let split = tokio::task::spawn_blocking(move || self.split(most));
+        split.await.unwrap_or_else(|_| Err(Refused::broken("the text could not be read; please report it")))
+    }
+
+    fn split(self, most: usize) -> Result<Vec<Paragraph>, Refused> {
+        let document = match self {
+            Self::Texts(texts) => {
+                let paragraph = |(index, text): (usize, String)| {
+                    let language = detect_language(&text);
+                    Paragraph { index, start: 0, end: text.len(), text, language }
+                };
+                return Ok(texts.into_iter().enumerate().map(paragraph).collect());
+            }
+            Self::Text(text) => Document::from_text("", text),
+            Self::Html(html) => Document::from_html("", &html),
+        };
+        let paragraphs: Vec<Paragraph> = document.paragraphs().take(most + 1).map(own).collect();
+        match paragraphs.len() {
+            0 => Err(Refused::invalid("the document holds no text: there is nothing to classify")),
+            count if count > most => {
+                let what = format!("the document has more than {most} paragraphs; send it in parts, or as a stream");
+                Err(Refused::too_large(what))
+            }
+            _ => Ok(paragraphs),
+        }
+    }
+}
+
+/// A paragraph of its own, with its language.
+fn own(paragraph: crate::text::Paragraph<'_>) -> Paragraph {
+    let range = paragraph.byte_range();
+    let text = paragraph.text().to_owned();
+    let language = detect_language(&text);
+    Paragraph { index: paragraph.index(), start: range.start, end: range.end, text, language }
+}

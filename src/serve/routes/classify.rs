@@ -1,0 +1,39 @@
+//! `POST /v1/classify`: texts or a document in, the labels of each paragraph out.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use crate::label::Prediction;
+use crate::serve::App;
+use crate::serve::answer::Refused;
+use crate::serve::body::Json;
+use crate::serve::decide::Rules;
+use crate::serve::input::{Input, Paragraph};
+use crate::serve::openapi::Refusals;
+use crate::serve::types::{ClassifyAnswer, ClassifyRequest};
+
+/// Labels texts, or the paragraphs of a document.
+#[utoipa::path(
+    post, path = "/v1/classify", tag = "classify", request_body = ClassifyRequest,
+    responses((status = 200, description = "The labels", body = ClassifyAnswer), Refusals),
+    security((), ("key" = []))
+)]
+pub(crate) async fn classify(
+    State(app): State<Arc<App>>,
+    Json(mut request): Json<ClassifyRequest>,
+) -> Result<axum::Json<ClassifyAnswer>, Refused> {
+    let (input, document) = Input::of(&mut request, app.limits.texts)?;
+    let classifier = app.engine.classifier();
+    let info = classifier.info();
+    let rules = Rules::new(&request.options, info)?;
+    let room = app.engine.admit(input.bytes())?;
+    let paragraphs = input.paragraphs(app.limits.texts).await?;
+    app.log_texts(paragraphs.iter().map(|paragraph| paragraph.text.as_str()));
+    let texts = paragraphs.iter().map(|paragraph| paragraph.text.clone()).collect();
+    let ticket = app.engine.submit(Arc::clone(&classifier), texts, room);
+    let predictions = app.engine.wait(ticket).await?;
+    let answer = |(paragraph, prediction): (Paragraph, &Prediction)| rules.answer(paragraph, prediction);
+    let paragraphs = paragraphs.into_iter().zip(&predictions).map(answer).collect();
+    Ok(axum::Json(ClassifyAnswer { bundle: info.id.clone(), document, paragraphs }))
+}
