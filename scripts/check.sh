@@ -94,8 +94,8 @@ library_alone() {
     cargo check --locked --lib --no-default-features || return 1
     local tree
     tree=$(cargo tree --locked --no-default-features --edges normal --prefix none) || return 1
-    if grep -E '^(clap|anyhow|indicatif|ctrlc|arrow-array|parquet) ' <<<"$tree"; then
-        echo "the library without features depends on these; they belong to the features cli and parquet"
+    if grep -E '^(clap|anyhow|indicatif|ctrlc|arrow-array|parquet|tokio|axum|hyper|rustls) ' <<<"$tree"; then
+        echo "the library without features depends on these; they belong to the features cli, parquet and serve"
         return 1
     fi
 }
@@ -123,6 +123,8 @@ step "kill and resume" python3 scripts/check/resume.py "$program"
 step "memory of a long run" python3 scripts/check/stream.py "$program"
 step "texts of any length" python3 scripts/check/large.py "$program"
 step "HTML in a browser" python3 scripts/check/browser.py "$program"
+step "clients of the server" python3 scripts/check/clients.py "$program"
+step "page of the server in a browser" python3 scripts/check/page.py "$program"
 step "report in a browser" python3 scripts/check/report.py "$program"
 
 echo "$passed passed, $failed failed"

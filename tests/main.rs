@@ -7,4 +7,6 @@ mod fitting;
 mod invariants;
 mod layers;
 mod sampling;
+#[cfg(feature = "serve")]
+mod serve;
 mod snapshot;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
-use detente::{Classifier, ClassifierBuilder};
 use detente::output::{Format, SCHEMA, TableOptions, WriterOptions};
 use detente::text::{Encoding, InputFormat, Language, ReadOptions};
+use detente::{Classifier, ClassifierBuilder};
 
 use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard};
 use crate::cli::console::Console;

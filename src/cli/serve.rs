@@ -1,6 +1,7 @@
 //! `detente serve`: flags to a running server, signals to its handle.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -170,7 +171,9 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 fn start_log(format: LogFormat) -> anyhow::Result<()> {
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_timer(SystemTime).with_target(false);
+    let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_timer(SystemTime);
+    let log = log.with_target(false).with_ansi(colors);
     let started = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
@@ -249,7 +252,9 @@ mod tests {
 
     #[test]
     fn seconds_are_read() {
-        for (text, milliseconds) in [("30", Some(30_000)), ("0.5", Some(500)), ("0", None), ("-1", None), ("nan", None), ("1e99", None)] {
+        for (text, milliseconds) in
+            [("30", Some(30_000)), ("0.5", Some(500)), ("0", None), ("-1", None), ("nan", None), ("1e99", None)]
+        {
             assert_eq!(parse_seconds(text).ok().map(|one| one.as_millis()), milliseconds, "{text}");
         }
     }

@@ -8,7 +8,8 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use crate::serve::App;
 use crate::serve::answer::Refused;
@@ -34,7 +35,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
 /// 413 for a body over the limit, 408 for one that does not arrive in time, 400 for one that breaks off or is no valid gzip.
 pub(crate) async fn whole(body: Body, limits: &Limits) -> Result<Bytes, Refused> {
     let most = limits.body_bytes;
-    let too_large = || Refused::too_large(format!("the body has more than {most} bytes; send less at once, or a stream"));
+    let too_large =
+        || Refused::too_large(format!("the body has more than {most} bytes; send less at once, or a stream"));
     if body.size_hint().lower() > most as u64 {
         return Err(too_large());
     }
@@ -55,10 +57,27 @@ fn is_over(error: &(dyn std::error::Error + 'static)) -> bool {
 /// # Errors
 /// 400 with line and column if it is no JSON, 422 if it is JSON of another form.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Refused::invalid("the body is a list, an object was expected; /openapi.json describes it"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let what = format!("the body is not the JSON that this route reads: {error}; /openapi.json describes it");
         if error.is_data() { Refused::invalid(what) } else { Refused::malformed(what) }
     })
+}
+
+/// An object, and nothing else: a list of the fields' values would be taken for one as well.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let fields = serde_json::Map::deserialize(deserializer)?;
+    serde_json::from_value(fields.into()).map_err(D::Error::custom)
+}
+
+/// An object or null.
+pub(crate) fn optional_object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let fields = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)?;
+    fields.map(|fields| serde_json::from_value(fields.into()).map_err(D::Error::custom)).transpose()
 }
 
 /// Whether the header says one of these types.

@@ -30,14 +30,19 @@ impl<'a> Rules<'a> {
         let flags: Vec<&str> = topics.iter().copied().chain(boilerplate).collect();
         let all: Vec<&str> = flags.iter().copied().chain(scale).collect();
         let unknown = |field: &str, name: &str, known: &[&str]| {
-            Err(Refused::invalid(format!("options.{field} names {name:?}, which {} does not have; it has {known:?}", info.id)))
+            Err(Refused::invalid(format!(
+                "options.{field} names {name:?}, which {} does not have; it has {known:?}",
+                info.id
+            )))
         };
         for name in options.topics.iter().flatten() {
             if !topics.contains(&name.as_str()) {
                 return unknown("topics", name, &topics);
             }
         }
-        for (field, numbers, known) in [("thresholds", &options.thresholds, &flags), ("abstain", &options.abstain, &all)] {
+        for (field, numbers, known) in
+            [("thresholds", &options.thresholds, &flags), ("abstain", &options.abstain, &all)]
+        {
             for (name, number) in numbers {
                 if !known.contains(&name.as_str()) {
                     return unknown(field, name, known);
@@ -77,7 +82,9 @@ impl<'a> Rules<'a> {
             language: paragraph.language.code().to_owned(),
             language_validated: self.info.languages.iter().any(|code| code == paragraph.language.code()),
             text: options.return_text.then_some(paragraph.text),
-            boilerplate: prediction.boilerplate().map(|probability| self.flag(BOILERPLATE, probability, is_boilerplate)),
+            boilerplate: prediction
+                .boilerplate()
+                .map(|probability| self.flag(BOILERPLATE, probability, is_boilerplate)),
             topics: topics.collect(),
             scale: self.scale(prediction, is_boilerplate),
             windows: prediction.windows(),
@@ -108,11 +115,8 @@ impl<'a> Rules<'a> {
         let is_withheld = least.is_some_and(|&least| f64::from(probabilities[level]) < least);
         let decided = (!is_withheld).then(|| &scale.levels[level]);
         let levels = scale.levels.iter().zip(rounded_distribution(probabilities));
-        let levels = levels.map(|(level, probability)| LevelAnswer {
-            code: level.code,
-            name: level.name.clone(),
-            probability,
-        });
+        let levels =
+            levels.map(|(level, probability)| LevelAnswer { code: level.code, name: level.name.clone(), probability });
         Some(ScaleAnswer {
             name: scale.name.clone(),
             level: decided.map(|level| level.code),

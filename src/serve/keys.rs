@@ -44,7 +44,9 @@ impl Keys {
             // The key itself must not come into a message.
             if line.len() < SHORTEST {
                 let short = format!("the key on line {} has {} characters", index + 1, line.len());
-                return Err(fault(format!("{short}; give at least {SHORTEST}, for example from `openssl rand -hex 32`")));
+                return Err(fault(format!(
+                    "{short}; give at least {SHORTEST}, for example from `openssl rand -hex 32`"
+                )));
             }
             if !line.bytes().all(|byte| byte.is_ascii_graphic()) {
                 let bad = format!("the key on line {} holds a character that cannot stand in a header", index + 1);

@@ -96,11 +96,24 @@ impl Metrics {
         let help = "Time from the head of a request to the head of its answer";
         registry.register_with_unit("request_duration", help, Unit::Seconds, Family::clone(&request_seconds));
         registry.register("refused", "Requests that were not computed, by reason", Family::clone(&refused));
-        registry.register("cancelled", "Requests that were taken out of the queue since nobody waited for them", cancelled.clone());
-        registry.register("queue_requests", "Requests in the queue, those being computed included", queue_requests.clone());
+        registry.register(
+            "cancelled",
+            "Requests that were taken out of the queue since nobody waited for them",
+            cancelled.clone(),
+        );
+        registry.register(
+            "queue_requests",
+            "Requests in the queue, those being computed included",
+            queue_requests.clone(),
+        );
         registry.register("queue_texts", "Texts in the queue that have no labels yet", queue_texts.clone());
         registry.register("queue_text_bytes", "Bytes of text in the queue", queue_bytes.clone());
-        registry.register_with_unit("queue_wait", "Time from a request's entry to its first step", Unit::Seconds, queue_seconds.clone());
+        registry.register_with_unit(
+            "queue_wait",
+            "Time from a request's entry to its first step",
+            Unit::Seconds,
+            queue_seconds.clone(),
+        );
         registry.register("batch_tokens", "Tokens that a worker computed at a time", batch_tokens.clone());
         registry.register("batch_windows", "Windows that a worker computed at a time", batch_windows.clone());
         registry.register("tokens", "Tokens of labelled texts", tokens.clone());

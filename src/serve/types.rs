@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::serve::body::{object, optional_object};
+
 /// What to label: either `texts` or `document`.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -15,9 +17,10 @@ pub(crate) struct ClassifyRequest {
     #[schema(example = json!(["Beide Seiten haben sich auf eine Waffenruhe geeinigt."]))]
     pub(crate) texts: Option<Vec<String>>,
     /// A document, which is cut into its paragraphs first.
+    #[serde(default, deserialize_with = "optional_object")]
     pub(crate) document: Option<DocumentRequest>,
     /// How to decide, and what to leave out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub(crate) options: ClassifyOptions,
 }
 

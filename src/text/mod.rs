@@ -41,7 +41,7 @@ pub use document::Document;
 pub use encoding_rs::Encoding;
 pub use language::{Language, detect_language};
 pub use paragraph::Paragraph;
+pub use reader::{DEFAULT_MAX_DOCUMENT_BYTES, Documents, InputFormat, ReadOptions, open, read};
 #[cfg(feature = "serve")]
 pub(crate) use records::RecordShape;
-pub use reader::{DEFAULT_MAX_DOCUMENT_BYTES, Documents, InputFormat, ReadOptions, open, read};
 pub use space::{is_space, joined};

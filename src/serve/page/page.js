@@ -83,11 +83,12 @@ async function label(event) {
 const isBoilerplate = (paragraph) => paragraph.boilerplate?.applies === true;
 const expected = (paragraph) => (isBoilerplate(paragraph) ? null : (paragraph.scale?.expected ?? null));
 
-/** The colour class of a level: its side, and how far out it stands. */
-function colour(paragraph) {
+/** The colour class of a level: quarters of the way to the farthest one. */
+const tint = (scale, code) => `e${Math.round((4 * code) / Math.max(...scale.levels.map((level) => Math.abs(level.code)), 1))}`;
+
+function colour({ scale, ...paragraph }) {
   if (isBoilerplate(paragraph)) return "boilerplate";
-  const level = paragraph.scale?.level;
-  return level === null || level === undefined ? "plain" : `e${Math.max(-4, Math.min(4, level))}`;
+  return scale && scale.level !== null ? tint(scale, scale.level) : "plain";
 }
 
 function show() {
@@ -139,13 +140,13 @@ function item(paragraph) {
 /** The distribution, as bars with their numbers. */
 function numbers(paragraph) {
   const list = make("dl", { className: "numbers" });
-  const row = (name, probability, tint = "plain") => {
-    const bar = shape("svg", { class: `bar ${tint}`, viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const row = (name, probability, colours = "plain") => {
+    const bar = shape("svg", { class: `bar ${colours}`, viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
     bar.append(shape("rect", { class: "track", width: 100, height: 10 }));
     bar.append(shape("rect", { class: "value", width: (probability ?? 0) * 100, height: 10 }));
     list.append(make("dt", { textContent: name }), bar, make("dd", { textContent: percent(probability) }));
   };
-  for (const level of paragraph.scale?.levels ?? []) row(`${signed(level.code)} ${level.name}`, level.probability, `e${level.code}`);
+  for (const level of paragraph.scale?.levels ?? []) row(`${signed(level.code)} ${level.name}`, level.probability, tint(paragraph.scale, level.code));
   for (const topic of paragraph.topics) row(topic.name, topic.probability);
   if (paragraph.boilerplate) row("boilerplate", paragraph.boilerplate.probability);
   return list;

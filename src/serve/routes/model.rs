@@ -9,13 +9,11 @@ use crate::output::number::rounded;
 use crate::serve::App;
 use crate::serve::answer::{Refusal, Refused};
 use crate::serve::openapi::Refusals;
-use crate::serve::types::{
-    HealthAnswer, LevelDeclared, LimitsDeclared, ModelAnswer, ScaleDeclared, TopicDeclared,
-};
+use crate::serve::types::{HealthAnswer, LevelDeclared, LimitsDeclared, ModelAnswer, ScaleDeclared, TopicDeclared};
 
 /// The bundle in use and the limits of a request.
 #[utoipa::path(
-    get, path = "/v1/model", tag = "classify",
+    get, path = "/v1/model", operation_id = "model", tag = "classify",
     responses((status = 200, description = "The bundle", body = ModelAnswer), Refusals),
     security((), ("key" = []))
 )]
@@ -31,11 +29,7 @@ pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<ModelAnswer> {
     });
     let scale = info.scheme.scale.as_ref().map(|scale| ScaleDeclared {
         name: scale.name.clone(),
-        levels: scale
-            .levels
-            .iter()
-            .map(|level| LevelDeclared { code: level.code, name: level.name.clone() })
-            .collect(),
+        levels: scale.levels.iter().map(|level| LevelDeclared { code: level.code, name: level.name.clone() }).collect(),
     });
     Json(ModelAnswer {
         id: info.id.clone(),

@@ -94,7 +94,9 @@ pub(crate) async fn predict(
 fn alone(mut texts: Vec<String>) -> Result<String, Refused> {
     match texts.len() {
         1 => Ok(texts.remove(0)),
-        2 => Err(Refused::invalid("pairs of texts are not labelled here; give each text a list of its own: [[a], [b]]")),
+        2 => {
+            Err(Refused::invalid("pairs of texts are not labelled here; give each text a list of its own: [[a], [b]]"))
+        }
         count => Err(Refused::invalid(format!("a list with one text was expected, this one has {count}"))),
     }
 }
@@ -102,7 +104,8 @@ fn alone(mut texts: Vec<String>) -> Result<String, Refused> {
 fn scores_of(prediction: &Prediction) -> Vec<LabelScore> {
     let score = |label: String, probability: Option<f64>| LabelScore { score: probability.unwrap_or_default(), label };
     let topics = prediction.topics().map(|topic| score(topic.name.to_owned(), rounded(topic.probability.into())));
-    let boilerplate = prediction.boilerplate().map(|probability| score("boilerplate".into(), rounded(probability.into())));
+    let boilerplate =
+        prediction.boilerplate().map(|probability| score("boilerplate".into(), rounded(probability.into())));
     let scheme = prediction.scheme();
     let distribution = rounded_distribution(prediction.escalation_probabilities());
     let levels = scheme.scale.iter().flat_map(|scale| scale.levels.iter().map(|level| (&scale.name, level.code)));

@@ -76,7 +76,10 @@ pub(crate) async fn stream(
     body: Body,
 ) -> Result<Response, Refused> {
     let Query(query) = query.map_err(|error| Refused::malformed(error.body_text()))?;
-    if !is_type(&headers, &["application/x-ndjson", "application/jsonl", "application/jsonlines", "application/json-lines"]) {
+    if !is_type(
+        &headers,
+        &["application/x-ndjson", "application/jsonl", "application/jsonlines", "application/json-lines"],
+    ) {
         return Err(Refused::media_type("application/x-ndjson"));
     }
     let options = ReadOptions {
@@ -137,9 +140,15 @@ impl Reader {
             let mut part = parts.next();
             while let Some(bytes) = part {
                 is_too_long |= line.len() + bytes.len() > limit;
-                if is_too_long { line = Vec::new() } else { line.extend_from_slice(bytes) }
+                if is_too_long {
+                    line = Vec::new()
+                } else {
+                    line.extend_from_slice(bytes)
+                }
                 part = parts.next();
-                if part.is_some() && self.line(std::mem::take(&mut line), std::mem::take(&mut is_too_long)).await.is_none() {
+                if part.is_some()
+                    && self.line(std::mem::take(&mut line), std::mem::take(&mut is_too_long)).await.is_none()
+                {
                     return;
                 }
             }
@@ -208,7 +217,9 @@ async fn write(app: Arc<App>, mut lines: mpsc::Receiver<Line>, pieces: mpsc::Sen
                 };
                 match predictions {
                     Ok(predictions) => records(&document, &languages, &classifier, &predictions),
-                    Err(refused) => json_line(&StreamFault { error: format!("{}: {}", document.id(), refused.message()) }),
+                    Err(refused) => {
+                        json_line(&StreamFault { error: format!("{}: {}", document.id(), refused.message()) })
+                    }
                 }
             }
         };
@@ -229,7 +240,8 @@ fn records(
     for ((paragraph, &language), prediction) in document.paragraphs().zip(languages).zip(predictions) {
         let language_validated = info.languages.iter().any(|code| code == language.code());
         let paragraph = &paragraph;
-        let record = ParagraphRecord { document, paragraph, prediction, language, language_validated, bundle: &info.id };
+        let record =
+            ParagraphRecord { document, paragraph, prediction, language, language_validated, bundle: &info.id };
         serde_json::to_writer(&mut out, &record)?;
         out.push(b'\n');
     }

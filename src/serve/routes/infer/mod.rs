@@ -95,7 +95,7 @@ impl Named {
 
 /// Name, version and extensions of the server.
 #[utoipa::path(
-    get, path = "/v2", tag = "other protocols",
+    get, path = "/v2", operation_id = "v2_server", tag = "other protocols",
     responses((status = 200, description = "The server", body = ServerMetadata), Refusals), security((), ("key" = []))
 )]
 pub(crate) async fn server() -> Json<ServerMetadata> {
@@ -105,7 +105,7 @@ pub(crate) async fn server() -> Json<ServerMetadata> {
 
 /// Whether the server runs.
 #[utoipa::path(
-    get, path = "/v2/health/live", tag = "other protocols",
+    get, path = "/v2/health/live", operation_id = "v2_live", tag = "other protocols",
     responses((status = 200, description = "It runs", body = ServerLive))
 )]
 pub(crate) async fn live() -> Json<ServerLive> {
@@ -114,7 +114,7 @@ pub(crate) async fn live() -> Json<ServerLive> {
 
 /// Whether the server takes requests.
 #[utoipa::path(
-    get, path = "/v2/health/ready", tag = "other protocols",
+    get, path = "/v2/health/ready", operation_id = "v2_ready", tag = "other protocols",
     responses((status = 200, description = "It takes requests", body = ServerReady), (status = 503, description = "It is stopping", body = Refusal))
 )]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<ServerReady>, Refused> {
@@ -123,7 +123,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<ServerRead
 
 /// Inputs and outputs of the model.
 #[utoipa::path(
-    get, path = "/v2/models/{name}", tag = "other protocols", params(("name" = String, Path, description = "Name of the bundle")),
+    get, path = "/v2/models/{name}", operation_id = "v2_model", tag = "other protocols", params(("name" = String, Path, description = "Name of the bundle")),
     responses((status = 200, description = "The model", body = ModelMetadata), Refusals), security((), ("key" = []))
 )]
 pub(crate) async fn model(
@@ -148,7 +148,7 @@ pub(crate) async fn model(
 
 /// Whether the model takes requests.
 #[utoipa::path(
-    get, path = "/v2/models/{name}/ready", tag = "other protocols", params(("name" = String, Path, description = "Name of the bundle")),
+    get, path = "/v2/models/{name}/ready", operation_id = "v2_model_ready", tag = "other protocols", params(("name" = String, Path, description = "Name of the bundle")),
     responses((status = 200, description = "It takes requests", body = ModelReady), Refusals), security((), ("key" = []))
 )]
 pub(crate) async fn model_ready(
@@ -161,7 +161,7 @@ pub(crate) async fn model_ready(
 
 /// Labels texts. Tensors may follow the JSON as bytes, and come back so, as the extension `binary_tensor_data` says.
 #[utoipa::path(
-    post, path = "/v2/models/{name}/infer", tag = "other protocols", request_body = InferRequest,
+    post, path = "/v2/models/{name}/infer", operation_id = "v2_infer", tag = "other protocols", request_body = InferRequest,
     params(("name" = String, Path, description = "Name of the bundle")),
     responses((status = 200, description = "The labels", body = InferAnswer), Refusals), security((), ("key" = []))
 )]

@@ -78,7 +78,9 @@ impl Output {
     pub(crate) fn datatype(&self) -> &'static str {
         match self.what {
             What::Topics => "BYTES",
-            What::TopicProbabilities | What::LevelProbabilities | What::Expected | What::BoilerplateProbability => "FP32",
+            What::TopicProbabilities | What::LevelProbabilities | What::Expected | What::BoilerplateProbability => {
+                "FP32"
+            }
             What::Level => "INT32",
             What::TopicApplies | What::Boilerplate => "BOOL",
         }

@@ -111,7 +111,9 @@ impl InferRequest {
                 let what = format!("{BINARY_SIZE} must be the {} bytes that follow the JSON", binary.len());
                 return Err(Refused::invalid(what));
             }
-            _ => return Err(Refused::invalid(format!("give the texts either as data or as bytes, with {BINARY_SIZE}"))),
+            _ => {
+                return Err(Refused::invalid(format!("give the texts either as data or as bytes, with {BINARY_SIZE}")));
+            }
         };
         if texts.len() as u64 == count {
             Ok(texts)
@@ -183,14 +185,16 @@ fn flat(data: &Value) -> Result<Vec<String>, Refused> {
 
 /// Texts that stand one after another, each behind its length in four bytes, the lowest first.
 fn unpacked(mut bytes: &[u8]) -> Result<Vec<String>, Refused> {
-    let cut = || Refused::invalid("the bytes of the tensor are cut short: each text stands behind its length in 4 bytes");
+    let cut =
+        || Refused::invalid("the bytes of the tensor are cut short: each text stands behind its length in 4 bytes");
     let mut texts = Vec::new();
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| cut())?;
         let (text, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
         let text = std::str::from_utf8(text);
-        let text = text.map_err(|error| Refused::invalid(format!("text {} is not valid UTF-8: {error}", texts.len())))?;
+        let text =
+            text.map_err(|error| Refused::invalid(format!("text {} is not valid UTF-8: {error}", texts.len())))?;
         texts.push(text.to_owned());
         bytes = rest;
     }
