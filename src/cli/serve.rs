@@ -30,14 +30,15 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   detente serve                                   http://127.0.0.1:8080, for this machine alone
   detente serve --listen 0.0.0.0:8443 --keys keys.txt --tls-certificate chain.pem --tls-key key.pem
-  curl -s localhost:8080/v1/classify -H 'Content-Type: application/json' -d '{\"texts\": [\"The truce holds.\"]}'
-  curl -sT posts.jsonl -X POST localhost:8080/v1/classify/stream -H 'Content-Type: application/x-ndjson'
+  curl -s localhost:8080/v1/classify --json '{\"texts\": [\"The truce holds.\"]}'
+  curl -s localhost:8080/v1/classify/stream -T posts.jsonl -X POST -H content-type:application/jsonl
 
 Signals:
-  SIGTERM and SIGINT stop it when everything accepted is answered; a second one stops it at once. SIGHUP opens the bundle
-  and the certificate anew, without losing a request.
+  SIGTERM and SIGINT stop it when everything accepted is answered; a second one stops it at once.
+  SIGHUP opens the bundle and the certificate anew, without losing a request.
 
-Keys stand in files or in the environment (DETENTE_API_KEYS, DETENTE_ADMIN_KEYS), one a line. docs/serving.md says more.";
+Keys stand in files or in the environment (DETENTE_API_KEYS, DETENTE_ADMIN_KEYS), one a line.
+docs/serving.md says more.";
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]

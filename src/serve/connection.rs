@@ -24,8 +24,9 @@ use crate::serve::tls::Tls;
 
 /// Longest handshake of TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long connections that the system has accepted are still taken after a stop was asked for.
-const LAST_CALL: Duration = Duration::from_millis(50);
+/// How long connections that the system has accepted are still taken after a stop was asked for, and requests that have
+/// arrived on a connection are still read: their clients already believe that they are served.
+const LAST_CALL: Duration = Duration::from_millis(100);
 /// How long to wait before the next try when the system has no more file descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 /// How long to read, and throw away, what a client still sends after its answer; closing at once could destroy the answer.
@@ -63,7 +64,6 @@ impl Connections {
                 () = stopped(&mut stop) => break,
             }
         }
-        // Clients whose connection the system has taken already believe that they are served.
         while let Ok(permit) = Arc::clone(&open).try_acquire_owned()
             && let Ok(stream) = timeout(LAST_CALL, accept(&listener)).await
         {
@@ -96,9 +96,15 @@ impl Connections {
             .max_buf_size(HEAD_BYTES)
             .serve_connection(io, TowerToHyperService::new(self.router));
         tokio::pin!(connection);
+        let stop = async {
+            stopped(&mut self.stop).await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        // The connection first: what has arrived when the time is over is read before it counts as idle.
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
-            () = stopped(&mut self.stop) => {
+            () = stop => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

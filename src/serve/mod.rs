@@ -161,7 +161,7 @@ impl Server {
         let Options { address, limits, keys, admin_keys, allows_anyone, tls, logs_texts } = options;
         let fault = |source| Error::Serve { doing: format!("listen on {address}"), source };
         if !address.ip().is_loopback() && keys.is_empty() && !allows_anyone {
-            let why = "other machines reach this address, and there is no key; give keys, or say that anyone may ask";
+            let why = "other machines reach this address, and there is no key; give --keys, or --allow-anyone";
             return Err(fault(io::Error::new(io::ErrorKind::InvalidInput, why)));
         }
         let tls = tls.map(Tls::read).transpose()?.map(Arc::new);

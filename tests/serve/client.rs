@@ -11,15 +11,26 @@ use detente::serve::{Handle, Limits, Opener, Options, Server};
 use serde_json::Value;
 
 /// How long anything may take that a test waits for: far more than it takes, since machines are busy at times.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// On a free port of loopback.
+/// On a free port of loopback, and patient: what a test is not about must not fail on a busy machine.
 pub(crate) fn options() -> Options {
-    Options { address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Options::default() }
+    let mut options = Options { address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Options::default() };
+    let limits = &mut options.limits;
+    for timeout in [
+        &mut limits.head_timeout,
+        &mut limits.body_timeout,
+        &mut limits.request_timeout,
+        &mut limits.write_timeout,
+        &mut limits.stop_timeout,
+    ] {
+        *timeout = PATIENCE;
+    }
+    options
 }
 
 pub(crate) fn with_limits(change: impl FnOnce(&mut Limits)) -> Options {

@@ -145,7 +145,7 @@ fn tls_is_spoken_when_there_is_a_certificate() {
 #[test]
 fn a_stop_answers_everything_that_was_accepted() {
     let server = Running::start("tiny", options());
-    let body = json!({ "texts": vec!["Die Waffenruhe am Fluss hält, sagen beide Seiten."; 40] }).to_string();
+    let body = json!({ "texts": vec!["Die Waffenruhe am Fluss hält, sagen beide Seiten."; 15] }).to_string();
     let mut streams: Vec<TcpStream> = (0..30).map(|_| server.connect()).collect();
     for stream in &mut streams {
         send(stream, "POST", "/v1/classify", &[JSON], body.as_bytes());
@@ -156,7 +156,7 @@ fn a_stop_answers_everything_that_was_accepted() {
     let stopped = std::thread::spawn(move || server.stop());
     for stream in &mut streams {
         let answer = receive(stream);
-        assert_eq!((answer.status, answer.json()["paragraphs"].as_array().unwrap().len()), (200, 40));
+        assert_eq!((answer.status, answer.json()["paragraphs"].as_array().unwrap().len()), (200, 15));
     }
     drop(idle);
     stopped.join().unwrap().unwrap();
@@ -181,9 +181,7 @@ fn a_stop_ends_streams_with_a_word() {
 
 #[test]
 fn a_stop_that_takes_too_long_says_so() {
-    let mut options = with_limits(|limits| limits.stop_timeout = Duration::from_millis(50));
-    options.limits.body_timeout = PATIENCE;
-    let server = Running::start("fake", options);
+    let server = Running::start("fake", with_limits(|limits| limits.stop_timeout = Duration::from_millis(50)));
     let mut stream = server.connect();
     std::io::Write::write_all(&mut stream, crate::serve::client::head("POST", "/v1/classify", &[JSON], 10).as_bytes())
         .unwrap();
@@ -208,7 +206,7 @@ fn a_change_of_bundle_loses_no_request_and_mixes_no_answer() {
     let count = Arc::new(AtomicUsize::new(0));
     let opened = Arc::clone(&count);
     let open = move || {
-        let bundle = if opened.fetch_add(1, Ordering::SeqCst) % 2 == 0 { "tiny" } else { "fake" };
+        let bundle = if opened.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { "tiny" } else { "fake" };
         Classifier::builder().threads(2).open(fixture(bundle))
     };
     let server = Running::open(options(), Box::new(open));
@@ -276,7 +274,21 @@ struct Program {
 impl Program {
     fn start(bundle: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "2", "--log-format", "json"]).args(args);
+        command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--threads",
+                "2",
+                "--log-format",
+                "json",
+                "--request-timeout",
+                "300",
+                "--stop-timeout",
+                "300",
+            ])
+            .args(args);
         command.env("DETENTE_MODEL", bundle).env_remove("DETENTE_API_KEYS").stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());

@@ -48,6 +48,9 @@ pub(crate) enum Failure {
     Closed,
 }
 
+/// What a request gets: one prediction for each text, in their order.
+pub(crate) type Outcome = Result<Vec<Prediction>, Failure>;
+
 /// The queue is full.
 #[derive(Debug)]
 pub(crate) struct Full;
@@ -80,7 +83,7 @@ pub(crate) struct Room {
 /// The claim on the predictions of a request; dropping it takes the request out of the queue.
 pub(crate) struct Ticket {
     id: u64,
-    answer: oneshot::Receiver<Result<Vec<Prediction>, Failure>>,
+    answer: oneshot::Receiver<Outcome>,
     shared: Arc<Shared>,
 }
 
@@ -162,7 +165,7 @@ impl Queue {
 
 impl Ticket {
     /// Waits for the predictions, one for each text, in their order.
-    pub(crate) async fn wait(mut self) -> Result<Vec<Prediction>, Failure> {
+    pub(crate) async fn wait(mut self) -> Outcome {
         (&mut self.answer).await.unwrap_or(Err(Failure::Closed))
     }
 }

@@ -11,9 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::classifier::Classifier;
 use crate::encode::Encoding;
-use crate::error::Result;
 use crate::label::Prediction;
-use crate::serve::queue::{Failure, Room};
+use crate::serve::queue::{Failure, Outcome, Room};
 
 /// Bytes of text that a job has tokenized in one turn, about; a text is never split. Some 500 tokens.
 const TURN_BYTES: usize = 2048;
@@ -30,7 +29,7 @@ pub(crate) struct Job {
     /// Texts without a prediction.
     open: usize,
     entered: Instant,
-    answer: oneshot::Sender<Result<Vec<Prediction>, Failure>>,
+    answer: oneshot::Sender<Outcome>,
     _room: Room,
 }
 
@@ -97,7 +96,7 @@ impl Job {
     pub(crate) fn new(
         classifier: Arc<Classifier>,
         texts: Vec<String>,
-        answer: oneshot::Sender<Result<Vec<Prediction>, Failure>>,
+        answer: oneshot::Sender<Outcome>,
         room: Room,
         entered: Instant,
     ) -> Self {
@@ -125,7 +124,7 @@ impl Job {
     }
 
     /// Hands over an outcome.
-    pub(crate) fn answer(self, outcome: Result<Vec<Prediction>, Failure>) {
+    pub(crate) fn answer(self, outcome: Outcome) {
         let _ = self.answer.send(outcome);
     }
 

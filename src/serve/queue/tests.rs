@@ -82,9 +82,7 @@ fn a_closed_queue_finishes_what_it_has_and_takes_no_more() {
 }
 
 /// A state with jobs of these texts, without workers.
-fn state(
-    jobs: Vec<(Arc<Classifier>, Vec<String>)>,
-) -> (State, Vec<oneshot::Receiver<Result<Vec<Prediction>, Failure>>>) {
+fn state(jobs: Vec<(Arc<Classifier>, Vec<String>)>) -> (State, Vec<oneshot::Receiver<Outcome>>) {
     let mut state = State::default();
     let room = Arc::new(Semaphore::new(jobs.len()));
     let add = |(classifier, texts)| {
