@@ -4,8 +4,9 @@
 # Command: scripts/check.sh [--bundle DIR]
 # In:      this checkout; with --bundle, another bundle that the examples and the tests of a real bundle run on
 # Out:     one line a step with its seconds, the log of each step that failed, and "N passed, N failed"; exit code 1 if any failed
-# Needs:   Rust as in Cargo.toml, a C compiler, Python 3.11, Chromium. Rust components and Chromium are installed when they are
-#          missing (rustup, apt-get); what cannot be installed fails the step "tools" with its name.
+# Needs:   Rust as in Cargo.toml, a C compiler, Python 3.11, Chromium, curl. Rust components and Chromium are installed when they are
+#          missing (rustup, apt-get); what cannot be installed fails the step "tools" with its name. The clients of the server are
+#          fetched once with pip (scripts/check/clients.txt).
 # Takes:   about half an hour on two cores from a clean checkout, a few minutes afterwards. Logs stay under target/check/.
 
 set -u -o pipefail

@@ -75,11 +75,7 @@ impl Input {
     /// # Errors
     /// If there are more, or none.
     pub(crate) async fn paragraphs(self, most: usize) -> Result<Vec<Paragraph>, Refused> {
-        if self.bytes() < LONG_BYTES {
-            return self.split(most);
-        }
-        let split = tokio::task::spawn_blocking(move || self.split(most));
-        split.await.unwrap_or_else(|_| Err(Refused::broken("the text could not be read; please report it")))
+        aside(self.bytes(), move || self.split(most)).await?
     }
 
     fn split(self, most: usize) -> Result<Vec<Paragraph>, Refused> {
@@ -104,6 +100,21 @@ impl Input {
             _ => Ok(paragraphs),
         }
     }
+}
+
+/// What `work` on so many bytes of text gives; of a long text on another thread than the one that answers everybody.
+///
+/// # Errors
+/// 500 if it broke on the text.
+pub(crate) async fn aside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
+    if bytes < LONG_BYTES {
+        return Ok(work());
+    }
+    let broken = |_| Refused::broken("the text could not be read; please report it");
+    tokio::task::spawn_blocking(work).await.map_err(broken)
 }
 
 /// A paragraph of its own, with its language.

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
 
@@ -26,6 +26,7 @@ use crate::output::ParagraphRecord;
 use crate::serve::App;
 use crate::serve::answer::Refused;
 use crate::serve::body::is_type;
+use crate::serve::input::aside;
 use crate::serve::openapi::Refusals;
 use crate::serve::queue::Ticket;
 use crate::text::{Document, Language, ReadOptions, RecordShape, detect_language};
@@ -91,7 +92,8 @@ pub(crate) async fn stream(
     let shape = RecordShape::new(NAME, &options);
     let (lines, waiting) = mpsc::channel(LINES_AHEAD);
     let (pieces, mut answer) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_AHEAD);
-    let reader = Reader { app: Arc::clone(&app), lines, shape, number: 0 };
+    let held = Arc::new(Semaphore::new(app.limits.body_bytes.clamp(1, u32::MAX as usize)));
+    let reader = Reader { app: Arc::clone(&app), lines, shape, held, number: 0 };
     // Both end when the other side is gone: the reader when nobody takes its lines, the writer when the client left.
     tokio::spawn(reader.run(body.into_data_stream()).in_current_span());
     tokio::spawn(write(app, waiting, pieces).in_current_span());
@@ -99,8 +101,14 @@ pub(crate) async fn stream(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], answer).into_response())
 }
 
-/// A line on its way through the queue.
-enum Line {
+/// A line on its way to the client.
+struct Line {
+    what: Work,
+    /// Its share of what may be held for this stream.
+    _held: Option<OwnedSemaphorePermit>,
+}
+
+enum Work {
     /// A document whose paragraphs are in the queue.
     Document { document: Document, languages: Vec<Language>, classifier: Arc<Classifier>, ticket: Ticket },
     /// What was wrong.
@@ -111,6 +119,8 @@ struct Reader {
     app: Arc<App>,
     lines: mpsc::Sender<Line>,
     shape: RecordShape,
+    /// Bytes of text that may be held until they are written: as many as the longest line has.
+    held: Arc<Semaphore>,
     number: u64,
 }
 
@@ -167,9 +177,9 @@ impl Reader {
         let line = match document {
             Ok(document) => match self.submit(document).await {
                 Ok(line) => line,
-                Err(refused) => Line::Fault(format!("{NAME}:{}: {}", self.number, refused.message())),
+                Err(refused) => fault(format!("{NAME}:{}: {}", self.number, refused.message())),
             },
-            Err(what) => Line::Fault(Error::Record { path: NAME.into(), line: self.number, what }.to_string()),
+            Err(what) => fault(Error::Record { path: NAME.into(), line: self.number, what }.to_string()),
         };
         self.lines.send(line).await.ok()
     }
@@ -183,20 +193,32 @@ impl Reader {
     }
 
     async fn submit(&self, document: Document) -> Result<Line, Refused> {
-        let room = self.app.engine.admit_stream(document.text().len()).await?;
+        let bytes = document.text().len();
+        let share = u32::try_from(bytes.min(self.app.limits.body_bytes)).unwrap_or(u32::MAX);
+        let held = Arc::clone(&self.held).acquire_many_owned(share).await;
+        let room = self.app.engine.admit_stream(bytes).await?;
         let classifier = self.app.engine.classifier();
-        let texts: Vec<String> = document.paragraphs().map(|paragraph| paragraph.text().to_owned()).collect();
+        let split = move || {
+            let texts: Vec<String> = document.paragraphs().map(|paragraph| paragraph.text().to_owned()).collect();
+            let languages = texts.iter().map(|text| detect_language(text)).collect();
+            (document, texts, languages)
+        };
+        let (document, texts, languages) = aside(bytes, split).await?;
         self.app.log_texts(texts.iter().map(String::as_str));
-        let languages = texts.iter().map(|text| detect_language(text)).collect();
         let ticket = self.app.engine.submit(Arc::clone(&classifier), texts, room);
-        Ok(Line::Document { document, languages, classifier, ticket })
+        // The semaphore is never closed.
+        Ok(Line { what: Work::Document { document, languages, classifier, ticket }, _held: held.ok() })
     }
 
     /// Says why the rest of the input is not read.
     async fn end(&mut self, why: &str) {
-        let fault = format!("{NAME}:{}: {why}; this line and those after it were not read", self.number + 1);
-        let _ = self.lines.send(Line::Fault(fault)).await;
+        let what = format!("{NAME}:{}: {why}; this line and those after it were not read", self.number + 1);
+        let _ = self.lines.send(fault(what)).await;
     }
+}
+
+fn fault(error: String) -> Line {
+    Line { what: Work::Fault(error), _held: None }
 }
 
 /// Writes the records of lines in their order, until the reader ends or the client leaves.
@@ -208,9 +230,9 @@ async fn write(app: Arc<App>, mut lines: mpsc::Receiver<Line>, pieces: mpsc::Sen
             () = pieces.closed() => return,
         };
         let Some(line) = line else { return };
-        let piece = match line {
-            Line::Fault(error) => json_line(&StreamFault { error }),
-            Line::Document { document, languages, classifier, ticket } => {
+        let piece = match line.what {
+            Work::Fault(error) => json_line(&StreamFault { error }),
+            Work::Document { document, languages, classifier, ticket } => {
                 let predictions = tokio::select! {
                     predictions = app.engine.wait(ticket) => predictions,
                     () = pieces.closed() => return,
