@@ -94,11 +94,30 @@ pub(crate) async fn stream(
     let (pieces, mut answer) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_AHEAD);
     let held = Arc::new(Semaphore::new(app.limits.body_bytes.clamp(1, u32::MAX as usize)));
     let reader = Reader { app: Arc::clone(&app), lines, shape, held, number: 0 };
-    // Both end when the other side is gone: the reader when nobody takes its lines, the writer when the client left.
-    tokio::spawn(reader.run(body.into_data_stream()).in_current_span());
-    tokio::spawn(write(app, waiting, pieces).in_current_span());
+    tokio::spawn(work(reader, body.into_data_stream(), write(app, waiting, pieces)).in_current_span());
     let answer = Body::from_stream(stream::poll_fn(move |context| answer.poll_recv(context)));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], answer).into_response())
+}
+
+/// Reads and writes at the same time. It ends when everything is written, when nobody takes records any more, or when the
+/// client broke off; what it had sent is then taken out of the queue.
+async fn work(reader: Reader, body: BodyDataStream, write: impl Future<Output = ()>) {
+    tokio::pin!(write);
+    tokio::select! {
+        end = reader.run(body) => match end {
+            End::Read => write.await,
+            End::Broken => {}
+        },
+        () = &mut write => {}
+    }
+}
+
+/// How reading ended.
+enum End {
+    /// Everything that will be read was read.
+    Read,
+    /// The client broke off.
+    Broken,
 }
 
 /// A line on its way to the client.
@@ -126,7 +145,7 @@ struct Reader {
 
 impl Reader {
     /// Reads lines until the end of the body, or until nobody takes them.
-    async fn run(mut self, mut body: BodyDataStream) {
+    async fn run(mut self, mut body: BodyDataStream) -> End {
         let mut line = Vec::new();
         let mut is_too_long = false;
         let limit = self.app.limits.body_bytes;
@@ -137,13 +156,14 @@ impl Reader {
             };
             let bytes = match next {
                 Err(_) => return self.end("no more bytes came in time").await,
+                Ok(Some(Err(error))) if is_broken(&error) => return End::Broken,
                 Ok(Some(Err(error))) => return self.end(&format!("the body cannot be read: {error}")).await,
                 Ok(Some(Ok(bytes))) => bytes,
                 Ok(None) => {
                     if !line.is_empty() || is_too_long {
                         self.line(line, is_too_long).await;
                     }
-                    return;
+                    return End::Read;
                 }
             };
             let mut parts = bytes.split(|&byte| byte == b'\n');
@@ -159,7 +179,7 @@ impl Reader {
                 if part.is_some()
                     && self.line(std::mem::take(&mut line), std::mem::take(&mut is_too_long)).await.is_none()
                 {
-                    return;
+                    return End::Read;
                 }
             }
         }
@@ -211,10 +231,16 @@ impl Reader {
     }
 
     /// Says why the rest of the input is not read.
-    async fn end(&mut self, why: &str) {
+    async fn end(&mut self, why: &str) -> End {
         let what = format!("{NAME}:{}: {why}; this line and those after it were not read", self.number + 1);
         let _ = self.lines.send(fault(what)).await;
+        End::Read
     }
+}
+
+/// Whether the connection broke, and not what came over it.
+fn is_broken(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<hyper::Error>() || error.source().is_some_and(is_broken)
 }
 
 fn fault(error: String) -> Line {
