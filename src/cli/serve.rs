@@ -153,12 +153,13 @@ pub(crate) fn serve(args: &Serve) -> anyhow::Result<Exit> {
     };
     runtime()?.block_on(async {
         let server = Server::bind(options, Box::new(open)).await?;
+        // Before anybody hears that it serves: a signal that comes then must find somebody who listens.
+        listen_to_signals(server.handle())?;
         let (address, classifier) = (server.address(), server.classifier());
         let info = classifier.info();
         let (bundle, kernel, threads) = (&info.id, info.kernel, classifier.threads());
         tracing::info!(bundle, kernel, threads, "serving {scheme}://{address}");
         drop(classifier);
-        listen_to_signals(server.handle())?;
         server.run().await?;
         tracing::info!("stopped; everything accepted was answered");
         Ok(Exit::Done)
