@@ -29,7 +29,7 @@ impl Default for BootstrapOptions {
 }
 
 /// Share of replicates that an interval leaves out on each side.
-pub(crate) const TAIL: f64 = 0.025;
+const TAIL: f64 = 0.025;
 
 /// Least share of replicates in which a figure must be defined for an interval.
 pub(crate) const LEAST_DEFINED: f64 = 0.9;
