@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
-use detente::Classifier;
 use detente::output::{Format, SCHEMA, TableOptions, WriterOptions};
 use detente::text::{Encoding, InputFormat, Language, ReadOptions};
+use detente::{Classifier, LabelMap};
 
 use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard};
 use crate::cli::console::Console;
@@ -62,6 +62,7 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
 
     let interrupt = Interrupt::listen()?;
     let classifier = open_classifier(&args.engine)?;
+    classifier.check_labels()?;
     let keeps_journal = matches!(destination, Destination::File(..)) && format.can_resume() && once.is_none();
     let print = keeps_journal.then(|| fingerprint(args, format, &classifier, &inputs.list, &interrupt)).transpose()?;
     let Started { target, journal, place } = start::start(&destination, wish, print.as_ref())?;
@@ -228,6 +229,10 @@ fn writer_options(args: &Classify, format: Format, classifier: &Classifier) -> W
 pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
     let mut builder =
         Classifier::builder().threads(args.threads.map_or(0, usize::from)).precision(args.precision.into());
+    builder = builder.device(args.device.into());
+    if let Some(map) = &args.labels {
+        builder = builder.labels(LabelMap::open(map)?);
+    }
     if let Some(kernel) = &args.kernel {
         builder = builder.kernel(kernel);
     }

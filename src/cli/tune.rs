@@ -85,6 +85,7 @@ impl From<CalibrationMethod> for Method {
 pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
     check_output(&args.output, args.engine.model.as_deref(), "tune")?;
     let classifier = open_classifier(&args.engine)?;
+    classifier.check_labels()?;
     let info = classifier.info();
     let gold = read_gold(args, &classifier)?;
     let texts: Vec<&str> = gold.items.iter().map(|item| item.text.as_str()).collect();
