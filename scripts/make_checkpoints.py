@@ -1,7 +1,9 @@
 """Makes the tiny checkpoints of every family and head that the Rust tests open, with what PyTorch says of a few texts.
 
 Command: python scripts/make_checkpoints.py tests/fixtures/checkpoints
-Inputs:  none; all weights are random (seeded). Needs torch and transformers; the plain encoders need sentence-transformers as well.
+         python scripts/make_checkpoints.py --reference FOLDER tests/fixtures/minilm-reference.json
+Inputs:  none; all weights are random (seeded). --reference: a real plain encoder, whose vectors are wanted.
+         Needs torch and transformers; the plain encoders need sentence-transformers as well.
 Outputs: one folder a checkpoint, written by transformers and read again before reference.json is computed from it: logits (or
          vectors) of each text alone, and of all of them in one padded batch. Which of them are made depends on the version of
          transformers that runs: the names that end in -v4 by version 4, the others by version 5. Run it with each.
@@ -229,11 +231,17 @@ def encoder_reference(plan: Plan, folder: Path) -> dict:
     made.save(str(folder), create_model_card=False)
     if plan.old_files:
         write_old_files(plan, folder)
+    return vectors(folder, plan.prompts.get("query", ""), POSITIONS - 4)
+
+
+def vectors(folder: Path, prefix: str, max_length: int) -> dict:
+    """What sentence-transformers makes of the texts."""
+    from sentence_transformers import SentenceTransformer
+
     model = SentenceTransformer(str(folder), device="cpu")
-    prefix = plan.prompts.get("query", "")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = [tokenizer(prefix + text)["input_ids"] for text in TEXTS]
-    assert max(len(one) for one in ids) <= POSITIONS - 4
+    assert max(len(one) for one in ids) <= max_length
     alone = torch.cat([model.encode([text], convert_to_tensor=True) for text in TEXTS])
     padded = model.encode(TEXTS, convert_to_tensor=True, batch_size=len(TEXTS))
     return {"texts": [(text,) for text in TEXTS], "ids": ids, "alone": rounded(alone), "padded": rounded(padded)}
@@ -263,4 +271,8 @@ def write_json(path: Path, value: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "--reference":
+        torch.set_num_threads(1)
+        write_json(Path(sys.argv[3]), vectors(Path(sys.argv[2]), "", 256))
+    else:
+        main(Path(sys.argv[1]))

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::bundle::checkpoint::OpenCheckpoint;
 pub use crate::bundle::checkpoint::{CheckpointInfo, HeadKind, NliOutputs};
+use crate::bundle::checkpoint::{OpenCheckpoint, SentenceEncoder};
 pub use crate::bundle::labels::LabelMap;
 use crate::bundle::labels::Reading;
 pub use crate::bundle::recalibrate::BundleSource;
@@ -117,6 +117,13 @@ struct EncoderJson {
     pooling: Pooling,
     max_length: usize,
     stride: usize,
+    /// Whether vectors are brought to length 1.
+    #[serde(default)]
+    normalize: bool,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    lower_case: bool,
 }
 
 #[derive(Deserialize)]
@@ -189,7 +196,7 @@ fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -
         name,
         version,
         sha256,
-        license: "not stated".into(),
+        license: opened.license,
         languages: Vec::new(),
         scheme: Arc::new(scheme),
         scale_head,
@@ -310,14 +317,15 @@ fn assemble<'b>(
         return Err(inconsistent(problem));
     }
     let config = EncoderConfig::read(needed("config.json")?, json.encoder.family)?;
-    let EncoderJson { max_length, stride, pooling, .. } = json.encoder;
+    let EncoderJson { max_length, stride, pooling, normalize, lower_case, .. } = json.encoder;
+    let prompt = Prompt { prefix: json.encoder.prefix.clone(), lower_case };
     if max_length > config.max_tokens {
         return Err(inconsistent(format!(
             "max_length is {max_length}, config.json has {} positions",
             config.max_tokens
         )));
     }
-    let tokenizer = TextTokenizer::read(needed("tokenizer.json")?, max_length, Some(stride), Prompt::default())?;
+    let tokenizer = TextTokenizer::read(needed("tokenizer.json")?, max_length, Some(stride), prompt)?;
     let vocabulary = tokenizer.vocabulary_size();
     if config.family != Family::Hash && vocabulary > config.vocab_size {
         return Err(inconsistent(format!(
@@ -327,7 +335,10 @@ fn assemble<'b>(
         )));
     }
     let weights = file("encoder.safetensors").map(|bytes| Weights::read("encoder.safetensors", bytes)).transpose()?;
-    let encoder = encoder::load(&config, pooling, weights.as_ref(), options)?;
+    let mut encoder = encoder::load(&config, pooling, weights.as_ref(), options)?;
+    if normalize {
+        encoder = SentenceEncoder::normalizing(encoder, config.hidden_size);
+    }
     let head_weights = Weights::read("heads.safetensors", needed("heads.safetensors")?)?;
     let heads = LinearHeads::load(&head_weights, &json.scheme, json.head.scale, config.hidden_size)?;
     let calibration = Calibration::read(needed("calibration.json")?, &json.scheme, json.head.scale)?;

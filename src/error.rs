@@ -123,7 +123,9 @@ pub enum Error {
 #[non_exhaustive]
 pub enum BundleFault {
     /// The folder, or one of its files, is missing or unreadable.
-    #[error("cannot read {file}: {source}; a bundle holds bundle.json and every file that bundle.json names")]
+    #[error(
+        "cannot read {file}: {source}; a bundle holds bundle.json and every file that bundle.json names, a checkpoint of transformers config.json"
+    )]
     MissingFile {
         /// File name inside the bundle.
         file: String,

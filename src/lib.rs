@@ -59,7 +59,7 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/fitting.md`, `docs/performance.md`, `models/README.md` (the bundle format).
+//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/fitting.md`, `docs/performance.md`, `models/README.md` (the bundle format).
 
 mod bundle;
 pub mod calibration;
@@ -94,4 +94,6 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../docs/checkpoints.md")]
+    struct Checkpoints;
 }

@@ -1,10 +1,12 @@
 //! Tensors of a safetensors file, checked and widened to f32.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
+use crate::encoder::Family;
 use crate::error::BundleFault;
 
 /// The safetensors of a bundle or a checkpoint, in one file or several.
@@ -42,8 +44,24 @@ impl<'b> Weights<'b> {
     }
 
     /// The same tensors, asked for by what stands behind the prefix.
-    pub(crate) fn under(&self, prefix: &'static str) -> Self {
+    fn under(&self, prefix: &'static str) -> Self {
         Self { shards: Arc::clone(&self.shards), prefix }
+    }
+
+    /// The encoder's own tensors, whatever stands before their names.
+    pub(crate) fn of_encoder(&self, family: Family) -> Self {
+        let prefix = family.prefix();
+        let has_prefix = self.contains(&format!("{prefix}{}", family.word_embeddings()));
+        self.under(if has_prefix { prefix } else { "" })
+    }
+
+    /// All weights, by what stands behind the prefix, under the names that are asked for; the pooler, which belongs to a head,
+    /// is left out.
+    pub(crate) fn tensors(&self) -> BTreeMap<String, TensorView<'_>> {
+        let tensors = self.shards.iter().flat_map(|shard| shard.tensors.iter());
+        let named = tensors.filter_map(|(name, view)| Some((name.strip_prefix(self.prefix)?, view)));
+        let kept = named.filter(|(name, view)| is_weight(name, view) && !name.starts_with("pooler."));
+        kept.map(|(name, view)| (new_name(name), view)).collect()
     }
 
     /// Whether a tensor of that name is there.
@@ -152,6 +170,11 @@ impl<'b> Weights<'b> {
 fn old_name(name: &str) -> Option<String> {
     let old = |new: &str, old: &str| Some(format!("{}{old}", name.strip_suffix(new)?));
     old("LayerNorm.weight", "LayerNorm.gamma").or_else(|| old("LayerNorm.bias", "LayerNorm.beta"))
+}
+
+/// The other way round.
+fn new_name(name: &str) -> String {
+    name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 }
 
 fn is_weight(name: &str, view: &TensorView<'_>) -> bool {

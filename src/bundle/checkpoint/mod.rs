@@ -4,6 +4,7 @@
 //! are read from safetensors alone, and pickles are refused.
 
 mod config;
+mod export;
 mod files;
 mod sentence;
 
@@ -12,8 +13,10 @@ use std::path::Path;
 
 use crate::bundle::checkpoint::config::CheckpointConfig;
 pub use crate::bundle::checkpoint::config::{HeadKind, NliOutputs};
+pub(crate) use crate::bundle::checkpoint::export::{Exported, check_export, export};
 use crate::bundle::checkpoint::files::Files;
-use crate::bundle::checkpoint::sentence::{Sentence, SentenceEncoder};
+use crate::bundle::checkpoint::sentence::Sentence;
+pub(crate) use crate::bundle::checkpoint::sentence::SentenceEncoder;
 use crate::encode::{Prompt, TextTokenizer};
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Pooling, Weights};
 use crate::error::{BundleFault, CheckpointFault, Error, Result};
@@ -54,6 +57,8 @@ pub(crate) struct OpenCheckpoint {
     pub(crate) bytes: u64,
     /// Stands for the contents of all files read.
     pub(crate) sha256: String,
+    /// As README.md says.
+    pub(crate) license: String,
     /// README.md, or nothing.
     pub(crate) card: String,
 }
@@ -97,9 +102,7 @@ fn read(folder: &Path, options: &EncoderOptions) -> Result<OpenCheckpoint, Check
     let config = EncoderConfig::read(&config_json, json.family)?;
     let tokenizer_json = tokenizer_json(&mut files, &sentence)?;
 
-    let own_length = model_max_length(&mut files, &sentence)?;
-    let limits = [Some(config.max_tokens), own_length, sentence.max_length, Some(LONGEST_WINDOW)];
-    let max_length = limits.into_iter().flatten().min().unwrap_or(LONGEST_WINDOW);
+    let max_length = window_length(&mut files, &sentence, &config)?;
     let prompt = Prompt { prefix: sentence.prefix.clone(), lower_case: sentence.lower_case };
     let tokenizer = TextTokenizer::read(&tokenizer_json, max_length, None, prompt)?;
     let vocabulary = tokenizer.vocabulary_size();
@@ -110,9 +113,7 @@ fn read(folder: &Path, options: &EncoderOptions) -> Result<OpenCheckpoint, Check
     let shards = files.weights(&sentence.folder)?;
     let views: Vec<(&str, &[u8])> = shards.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     let weights = Weights::read_shards(&views)?;
-    let prefix = config.family.prefix();
-    let has_prefix = weights.contains(&format!("{prefix}{}", config.family.word_embeddings()));
-    let own = weights.under(if has_prefix { prefix } else { "" });
+    let own = weights.of_encoder(config.family);
     let pooling = match json.head {
         HeadKind::Encoder => sentence.pooling.unwrap_or(Pooling::Mean),
         _ => SequenceHead::pooling(&config_json, config.family)?,
@@ -139,6 +140,7 @@ fn read(folder: &Path, options: &EncoderOptions) -> Result<OpenCheckpoint, Check
         vocabulary,
         bytes: files.bytes(),
         sha256: files.sha256(),
+        license: license(folder),
         card: fs::read_to_string(folder.join("README.md")).unwrap_or_default(),
     })
 }
@@ -156,14 +158,23 @@ fn tokenizer_json(files: &mut Files<'_>, sentence: &Sentence) -> Result<Vec<u8>,
     }
 }
 
-/// The longest window by `tokenizer_config.json`; a huge number there says that there is none.
-fn model_max_length(files: &mut Files<'_>, sentence: &Sentence) -> Result<Option<usize>, CheckpointFault> {
+/// Tokens of a window: the least of what the encoder can take, what the files say, and [`LONGEST_WINDOW`].
+fn window_length(files: &mut Files<'_>, sentence: &Sentence, config: &EncoderConfig) -> Result<usize, CheckpointFault> {
     /// transformers writes 1e30 where nothing is known.
     const NO_LIMIT: f64 = 1e6;
-    let name = sentence.file("tokenizer_config.json");
-    let Some(json) = files.json(&name)? else { return Ok(None) };
+    let json = files.json(&sentence.file("tokenizer_config.json"))?.unwrap_or_default();
     let length = json["model_max_length"].as_f64().filter(|&length| (1.0..NO_LIMIT).contains(&length));
-    Ok(length.map(|length| length as usize))
+    let limits = [Some(config.max_tokens), length.map(|length| length as usize), sentence.max_length];
+    Ok(limits.into_iter().flatten().fold(LONGEST_WINDOW, usize::min))
+}
+
+/// What the front matter of README.md says.
+fn license(folder: &Path) -> String {
+    let card = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
+    let mut lines = card.lines();
+    let front = (lines.next() == Some("---")).then(|| lines.take_while(|line| *line != "---"));
+    let license = front.into_iter().flatten().find_map(|line| Some(line.strip_prefix("license:")?.trim().to_owned()));
+    license.filter(|license| !license.is_empty()).unwrap_or_else(|| "not stated".into())
 }
 
 impl From<BundleFault> for CheckpointFault {

@@ -79,6 +79,15 @@ impl Sentence {
         Ok(sentence)
     }
 
+    /// Whether vectors are brought to length 1; `None` if something else happens to them as well.
+    pub(super) fn normalize_alone(&self) -> Option<bool> {
+        match self.steps[..] {
+            [] => Some(false),
+            [Step::Normalize] => Some(true),
+            _ => None,
+        }
+    }
+
     /// The name of one of the transformer's files.
     pub(super) fn file(&self, name: &str) -> String {
         format!("{}{name}", self.folder)
@@ -133,13 +142,18 @@ enum Computed {
 }
 
 /// An encoder whose vectors go through the steps behind the pooling.
-pub(super) struct SentenceEncoder {
+pub(crate) struct SentenceEncoder {
     encoder: Box<dyn Encoder>,
     steps: Vec<Computed>,
     hidden_size: usize,
 }
 
 impl SentenceEncoder {
+    /// Vectors of length 1.
+    pub(crate) fn normalizing(encoder: Box<dyn Encoder>, hidden_size: usize) -> Box<dyn Encoder> {
+        Box::new(Self { encoder, steps: vec![Computed::Normalize], hidden_size })
+    }
+
     pub(super) fn over(
         encoder: Box<dyn Encoder>,
         sentence: &Sentence,
