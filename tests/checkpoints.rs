@@ -543,10 +543,8 @@ fn the_program_scores_a_mapped_checkpoint_beside_a_bundle() {
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let levels = [(-2, "positive"), (-1, ""), (0, "neutral"), (1, ""), (2, "negative")];
-    let known = levels.iter().filter(|(_, label)| !label.is_empty());
-    let levels: Vec<String> =
-        known.map(|(code, label)| format!("{{code = {code}, name = '{label}', labels = ['{label}']}}")).collect();
+    let level = |(code, label): (i32, &str)| format!("{{code = {code}, name = 'level {code}', labels = [{label}]}}");
+    let levels = [(-2, "'positive'"), (-1, ""), (0, "'neutral'"), (1, ""), (2, "'negative'")].map(level);
     let map = file("map.toml", &format!("[scale]\nname = 'escalation'\nlevels = [{}]", levels.join(", ")));
     let gold: Vec<String> = reference("bert-single")
         .iter()
@@ -558,35 +556,43 @@ fn the_program_scores_a_mapped_checkpoint_beside_a_bundle() {
         .collect();
     let gold = file("gold.jsonl", &gold.join("\n"));
     let checkpoint = fixture("bert-single");
-    let args = [
-        "eval",
-        "--gold",
-        &gold,
-        "--model",
-        checkpoint.to_str().unwrap(),
-        "--labels",
-        &map,
-        "--format",
-        "json",
-        "--replicates",
-        "100",
-    ];
-    let report: Value = serde_json::from_str(&stdout(&args)).unwrap();
-    let text = report.to_string();
-    assert!(text.contains("bert-single@local+") && text.contains("quadratic weighted kappa"), "{text}");
+    let checkpoint = checkpoint.to_str().unwrap();
+    let report = |more: &[&str]| -> Value {
+        let args = ["eval", "--gold", &gold, "--labels", &map, "--format", "json", "--replicates", "100"];
+        serde_json::from_str(&stdout(&[&args[..], more].concat())).unwrap()
+    };
+    let kappa = |report: &Value, system: usize| {
+        let figures = report["slices"][0]["systems"][system]["figures"].as_array().unwrap().iter();
+        let found = figures.clone().find(|figure| figure["name"] == "escalation.quadratic_weighted_kappa").unwrap();
+        let topics = figures.filter(|figure| figure["name"].as_str().unwrap().starts_with("topics.")).count();
+        (found["value"].as_f64().unwrap(), topics)
+    };
+    // What the most probable label says of each text, by hand.
+    let codes: Vec<i64> = reference("bert-single")
+        .iter()
+        .map(|(_, logits)| [2, 0, -2][(0..3).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()])
+        .collect();
+    let expected = quadratic_weighted_kappa(&codes, &(0..6).map(|index| index % 3 * 2 - 2).collect::<Vec<i64>>());
+    let alone = report(&["--model", checkpoint]);
+    let (found, topics) = kappa(&alone, 0);
+    assert!((found - expected).abs() < 1e-6 && topics == 0, "{found}, not {expected}; {topics}");
+    let both = report(&["--model", "tests/fixtures/tiny", "--model", checkpoint]);
+    assert!(kappa(&both, 0).1 > 0, "the bundle says something of topics");
+    assert_eq!(kappa(&both, 1), (found, 0), "the checkpoint says nothing of topics");
+
     let error = failure(&["eval", "--gold", &gold, "--model", "tests/fixtures/tiny", "--labels", &map]);
     assert!(error.contains("no --model is one"), "{error}");
     let output = folder.path().join("tuned");
-    let error = failure(&[
-        "tune",
-        "--gold",
-        &gold,
-        "--model",
-        checkpoint.to_str().unwrap(),
-        "--output",
-        output.to_str().unwrap(),
-    ]);
+    let error = failure(&["tune", "--gold", &gold, "--model", checkpoint, "--output", output.to_str().unwrap()]);
     assert!(error.contains("is a checkpoint of transformers, not a bundle"), "{error}");
+}
+
+/// Cohen 1968, with squared distances as weights.
+fn quadratic_weighted_kappa(one: &[i64], other: &[i64]) -> f64 {
+    let distance = |a: i64, b: i64| ((a - b) * (a - b)) as f64;
+    let observed: f64 = one.iter().zip(other).map(|(&a, &b)| distance(a, b)).sum();
+    let expected: f64 = one.iter().flat_map(|&a| other.iter().map(move |&b| distance(a, b))).sum();
+    1.0 - observed * one.len() as f64 / expected
 }
 
 #[test]

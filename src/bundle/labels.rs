@@ -132,16 +132,22 @@ impl LabelMap {
                 .collect::<Result<_, _>>()?,
             levels: match (&values, scale) {
                 (Values::Softmax, Some(scale)) => {
-                    let level = |level: &LevelToml| {
-                        if level.value.is_some() {
-                            return Err(format!(
-                                "the level {} has a value; the checkpoint has labels, name those that stand for it",
-                                level.code
-                            ));
-                        }
-                        find(&format!("the level {}", level.code), &level.labels)
+                    let level = |level: &LevelToml| match (level.value, level.labels.is_empty()) {
+                        (Some(_), _) => Err(format!(
+                            "the level {} has a value; the checkpoint has labels, name those that stand for it",
+                            level.code
+                        )),
+                        (None, true) => Ok(Vec::new()),
+                        (None, false) => find(&format!("the level {}", level.code), &level.labels),
                     };
-                    scale.levels.iter().map(level).collect::<Result<_, _>>()?
+                    let levels: Vec<Vec<usize>> = scale.levels.iter().map(level).collect::<Result<_, _>>()?;
+                    if levels.iter().filter(|labels| !labels.is_empty()).count() < 2 {
+                        return Err(format!(
+                            "the scale {:?} needs labels for two levels at least; the checkpoint has {labels:?}",
+                            scale.name
+                        ));
+                    }
+                    levels
                 }
                 _ => Vec::new(),
             },

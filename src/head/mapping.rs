@@ -22,7 +22,7 @@ pub(crate) struct Mapping {
     pub(crate) values: Values,
     /// For each topic of the scheme the outputs that stand for it.
     pub(crate) topics: Vec<Vec<usize>>,
-    /// For each level of the scale the outputs that stand for it; empty without a scale.
+    /// For each level of the scale the outputs that stand for it, maybe none; empty without a scale.
     pub(crate) levels: Vec<Vec<usize>>,
     /// The outputs that stand for boilerplate; empty without the flag.
     pub(crate) boilerplate: Vec<usize>,
@@ -76,7 +76,10 @@ impl Mapping {
     fn scale(&self, outputs: &[f32]) -> Vec<f32> {
         match &self.values {
             Values::Softmax | Values::Sigmoid => {
-                self.levels.iter().map(|labels| log_sum(labels.iter().map(|&index| outputs[index]))).collect()
+                let logit = |labels: &Vec<usize>| log_sum(labels.iter().map(|&index| outputs[index]));
+                let logits: Vec<f32> = self.levels.iter().map(logit).collect();
+                let least = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max) - 2.0 * LARGEST;
+                logits.into_iter().map(|logit| logit.max(least)).collect()
             }
             Values::Number(points) => {
                 let above = |pair: &[f32]| {

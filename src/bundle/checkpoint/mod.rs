@@ -82,11 +82,10 @@ impl OpenCheckpoint {
     }
 }
 
-/// Whether the folder holds a checkpoint of transformers and no bundle.
+/// Whether the folder holds a checkpoint of transformers and no bundle, not even one whose manifest is missing.
 pub fn is_checkpoint(folder: impl AsRef<Path>) -> bool {
-    let folder = folder.as_ref();
-    !folder.join("bundle.json").exists()
-        && (folder.join("config.json").exists() || folder.join("modules.json").exists())
+    let has = |file: &str| folder.as_ref().join(file).exists();
+    (has("config.json") || has("modules.json")) && !has("bundle.json") && !has("heads.safetensors")
 }
 
 /// Opens the checkpoint in a folder.
