@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use detente::{Classifier, HeadKind, LabelMap, Nli, Prediction};
+use detente::{Classifier, HeadKind, LabelMap, Nli, Precision, Prediction};
 use serde_json::{Value, json};
 
 /// Two f32 implementations of one graph, then exponentials.
@@ -83,6 +83,27 @@ fn a_sigmoid_head_gives_every_label_that_reaches_one_half() {
             names.iter().zip(&logits).filter(|(_, logit)| **logit >= 0.0).map(|(name, _)| *name).collect();
         assert_eq!(applies, expected, "{texts:?}");
     }
+}
+
+/// What 8-bit activations may move a probability by, as for bundles of random weights.
+const INT8_TOLERANCE: f32 = 0.08;
+
+#[test]
+fn int8_is_near_f32_where_it_is_there_and_refused_elsewhere() {
+    let open = |name: &str, precision| Classifier::builder().precision(precision).open(fixture(name));
+    for name in ["bert-multi-v4", "xlm-roberta-multi", "roberta-single"] {
+        let [int8, f32] = [Precision::Int8, Precision::F32].map(|precision| open(name, precision).unwrap());
+        assert!(int8.info().kernel.starts_with("int8"), "{}", int8.info().kernel);
+        let mut worst = 0.0f32;
+        for (texts, _) in reference(name) {
+            let [int8, f32] = [&int8, &f32].map(|classifier| topics(&classifier.classify(&texts[0]).unwrap()).0);
+            worst = int8.iter().zip(&f32).fold(worst, |worst, (int8, f32)| worst.max((int8 - f32).abs()));
+        }
+        assert!(worst > 0.0 && worst < INT8_TOLERANCE, "{name}: {worst}");
+        assert!(open(name, Precision::Auto).unwrap().info().kernel.starts_with("candle"), "not without being asked");
+    }
+    let error = open("deberta-single", Precision::Int8).unwrap_err().to_string();
+    assert!(error.contains("int8 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");
 }
 
 #[test]

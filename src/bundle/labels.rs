@@ -4,7 +4,7 @@
 //! In: the labels of a head. Out: a [`Reading`]: the scheme, which outputs stand for what, and how they are decided on.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -19,8 +19,8 @@ use crate::label::{Scale, ScaleLevel, Scheme, Topic};
 #[derive(Debug, Clone)]
 pub struct LabelMap {
     /// The file, for messages.
-    path: std::path::PathBuf,
-    json: MapToml,
+    path: PathBuf,
+    map: MapToml,
     sha256: String,
 }
 
@@ -84,8 +84,8 @@ impl LabelMap {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
         let at = |what| Error::Input { path: path.into(), what };
-        let json: MapToml = toml::from_slice(&bytes).map_err(|source| at(InputFault::Toml(source)))?;
-        Ok(Self { path: path.into(), json, sha256: hex_sha256(&bytes) })
+        let map: MapToml = toml::from_slice(&bytes).map_err(|source| at(InputFault::Toml(source)))?;
+        Ok(Self { path: path.into(), map, sha256: hex_sha256(&bytes) })
     }
 
     /// Hexadecimal sha256 of the file.
@@ -111,7 +111,7 @@ impl LabelMap {
             }
             HeadKind::Encoder => return Err("the checkpoint is a plain encoder and has no labels to map".into()),
         };
-        let MapToml { topics, scale, boilerplate } = &self.json;
+        let MapToml { topics, scale, boilerplate } = &self.map;
         if matches!(values, Values::Number(_)) && (!topics.is_empty() || boilerplate.is_some()) {
             return Err(
                 "the checkpoint gives one number, which can be a scale, but no topics and no boilerplate".into()
@@ -175,7 +175,7 @@ impl LabelMap {
     }
 
     fn scheme(&self) -> Scheme {
-        let MapToml { topics, scale, boilerplate } = &self.json;
+        let MapToml { topics, scale, boilerplate } = &self.map;
         let topic = |topic: &TopicToml| Topic { name: topic.name.clone(), description: topic.description.clone() };
         let level = |level: &LevelToml| ScaleLevel { code: level.code, name: level.name.clone() };
         Scheme {
@@ -189,7 +189,7 @@ impl LabelMap {
 
     /// The outputs of a regression that stand for the levels.
     fn points(&self) -> Result<Vec<f32>, String> {
-        let Some(scale) = &self.json.scale else {
+        let Some(scale) = &self.map.scale else {
             return Err(
                 "the checkpoint gives one number; the map needs a [scale] with the value that stands for each level"
                     .into(),

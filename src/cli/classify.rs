@@ -257,6 +257,7 @@ fn fingerprint(
         ("format", format.to_string()),
         ("by", format!("{by:?}").to_lowercase()),
         ("precision", format!("{:?}", classifier.info().precision).to_lowercase()),
+        ("device", format!("{:?}", args.engine.device).to_lowercase()),
         ("shard", args.shard.unwrap_or(Shard::WHOLE).to_string()),
     ]);
     options.extend(reading.id_field.as_ref().map(|name| ("id-field", name.clone())));

@@ -281,7 +281,7 @@ impl Loaded {
             bundles.push(builder().embedded()?);
         }
         let map = args.labels.as_ref().map(LabelMap::open).transpose()?;
-        if map.is_some() && !args.model.iter().any(|folder| is_checkpoint(folder)) {
+        if map.is_some() && !args.model.iter().any(is_checkpoint) {
             bail!("--labels is for the labels of a checkpoint of transformers, and no --model is one");
         }
         for folder in &args.model {

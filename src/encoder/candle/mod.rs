@@ -22,13 +22,15 @@ pub(crate) struct CandleEncoder {
     graph: Graph,
     pooling: Pooling,
     device: Device,
+    /// Whether the two texts of a pair are told apart by their token types.
+    has_types: bool,
 }
 
 enum Graph {
     Bert(BertModel),
     Roberta(XLMRobertaModel),
     DistilBert(DistilBert),
-    Deberta(DebertaV2Model),
+    Deberta(Box<DebertaV2Model>),
     ModernBert(ModernBert),
 }
 
@@ -44,26 +46,28 @@ impl CandleEncoder {
                 Family::Bert => Graph::Bert(BertModel::load(builder, &families::bert(config))?),
                 Family::Roberta => Graph::Roberta(XLMRobertaModel::new(&families::roberta(config), builder)?),
                 Family::DistilBert => Graph::DistilBert(DistilBert::load(&builder, config)?),
-                Family::DebertaV2 => Graph::Deberta(DebertaV2Model::load(builder, &families::deberta(config)?)?),
+                Family::DebertaV2 => {
+                    Graph::Deberta(Box::new(DebertaV2Model::load(builder, &families::deberta(config)?)?))
+                }
                 Family::ModernBert => Graph::ModernBert(ModernBert::load(builder, &families::modernbert(config)?)?),
                 Family::Hash => candle_core::bail!("there is no graph to load"),
             })
         })?;
-        Ok(Self { graph, pooling, device: device.clone() })
+        Ok(Self { graph, pooling, device: device.clone(), has_types: config.token_types > 1 })
     }
 
     /// (T, H): the last hidden states of one window.
     fn hidden_states(&self, window: &Window) -> candle_core::Result<Tensor> {
         let ids = Tensor::new(window.ids.as_slice(), &self.device)?.unsqueeze(0)?; // (1, T)
-        let types = if window.type_ids.is_empty() {
-            ids.zeros_like()?
-        } else {
+        let types = if self.has_types && !window.type_ids.is_empty() {
             Tensor::new(window.type_ids.as_slice(), &self.device)?.unsqueeze(0)?
+        } else {
+            ids.zeros_like()?
         }; // (1, T)
         let hidden_states = match &self.graph {
             Graph::Bert(model) => model.forward(&ids, &types, None)?,
             Graph::Roberta(model) => {
-                // RoBERTa has one token type, whatever the tokenizer says.
+                // RoBERTa's tokenizer gives all tokens one type, whatever the configuration has room for.
                 model.forward(&ids, &ids.ones_like()?, &ids.zeros_like()?, None, None, None)?
             }
             Graph::DistilBert(model) => model.forward(&ids)?,
