@@ -1,8 +1,10 @@
 //! A bundle: everything needed to classify, in one folder or inside the program. The format is specified in
-//! `models/README.md`.
+//! `models/README.md`. A checkpoint of transformers opens as one, too ([`checkpoint`]).
 //!
 //! In: a folder. Out: an [`OpenBundle`] whose parts were all read and checked; after that nothing depends on the files.
 
+pub(crate) mod checkpoint;
+mod labels;
 mod recalibrate;
 mod refit;
 
@@ -14,13 +16,17 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+pub use crate::bundle::checkpoint::{CheckpointInfo, HeadKind, NliOutputs};
+use crate::bundle::checkpoint::{OpenCheckpoint, SentenceEncoder};
+pub use crate::bundle::labels::LabelMap;
+use crate::bundle::labels::Reading;
 pub use crate::bundle::recalibrate::BundleSource;
 pub use crate::bundle::refit::Refit;
 use crate::calibration::Calibration;
-use crate::encode::TextTokenizer;
+use crate::encode::{Prompt, TextTokenizer};
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooling, Precision, Weights};
-use crate::error::{BundleFault, Error, Result};
-use crate::head::{Heads, ScaleHead};
+use crate::error::{BundleFault, CheckpointFault, Error, Result};
+use crate::head::{Heads, LinearHeads, MappedHead, ScaleHead};
 use crate::label::Scheme;
 
 /// The version of the bundle format that this program reads.
@@ -66,6 +72,18 @@ pub struct BundleInfo {
     pub precision: Precision,
     /// The model card, in Markdown.
     pub card: String,
+    /// What a checkpoint of transformers says of itself; `None` of a bundle.
+    pub checkpoint: Option<CheckpointInfo>,
+}
+
+/// How a bundle or a checkpoint is opened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenOptions {
+    pub(crate) encoder: EncoderOptions,
+    /// What the labels of a checkpoint stand for.
+    pub(crate) labels: Option<LabelMap>,
+    /// Name and revision that a checkpoint is known by, instead of the name of its folder.
+    pub(crate) origin: Option<(String, String)>,
 }
 
 /// An opened bundle: the parts that a classifier runs.
@@ -99,6 +117,13 @@ struct EncoderJson {
     pooling: Pooling,
     max_length: usize,
     stride: usize,
+    /// Whether vectors are brought to length 1.
+    #[serde(default)]
+    normalize: bool,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    lower_case: bool,
 }
 
 #[derive(Deserialize)]
@@ -115,9 +140,14 @@ struct FileJson {
     sha256: String,
 }
 
-/// Opens the bundle in a folder: reads every file, checks its sha256, then everything in it.
-pub(crate) fn open(folder: &Path, options: &EncoderOptions) -> Result<OpenBundle> {
+/// Opens the bundle in a folder: reads every file, checks its sha256, then everything in it. A checkpoint is checked as far
+/// as it says what it is.
+pub(crate) fn open(folder: &Path, options: &OpenOptions) -> Result<OpenBundle> {
     let at = |what| Error::Bundle { path: folder.to_path_buf(), what };
+    if checkpoint::is_checkpoint(folder) {
+        let opened = checkpoint::open(folder, &options.encoder)?;
+        return of_checkpoint(opened, folder, options);
+    }
     let load = |file: &str| {
         fs::read(folder.join(file)).map_err(|source| BundleFault::MissingFile { file: file.into(), source })
     };
@@ -130,18 +160,87 @@ pub(crate) fn open(folder: &Path, options: &EncoderOptions) -> Result<OpenBundle
         files.insert(file.as_str(), bytes);
     }
     let bytes = |file: &str| files.get(file).map(Vec::as_slice);
-    assemble(&manifest, &json, &bytes, options).map_err(at)
+    let opened = assemble(&manifest, &json, &bytes, &options.encoder).map_err(at)?;
+    without_map(opened, options)
+}
+
+/// A bundle has a scheme of its own.
+fn without_map(opened: OpenBundle, options: &OpenOptions) -> Result<OpenBundle> {
+    if options.labels.is_none() {
+        return Ok(opened);
+    }
+    let missing =
+        "is a bundle and has its own scheme; a label map is for the labels of a checkpoint of transformers".into();
+    Err(Error::Missing { id: opened.info.id, missing })
+}
+
+/// A checkpoint as a bundle, its labels read by themselves or by the map.
+fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -> Result<OpenBundle> {
+    let reading = match &options.labels {
+        Some(map) => Some(map.reading(&opened.head_kind, &opened.labels)?),
+        None => Reading::of_labels(&opened.head_kind, &opened.labels),
+    };
+    let missing = reading.is_none().then(|| opened.missing());
+    let Reading { scheme, mapping, scale_head, calibration } = reading.unwrap_or_else(Reading::of_nothing);
+    if let (None, Some(problem)) = (&missing, scheme.problem()) {
+        let what = CheckpointFault::Config { file: "config.json".into(), problem };
+        return Err(Error::Checkpoint { path: folder.to_path_buf(), what });
+    }
+    let mut sha256 = opened.sha256;
+    if let Some(map) = &options.labels {
+        sha256 = hex_sha256(format!("{sha256} {}", map.sha256()).as_bytes());
+    }
+    let (name, version) = options.origin.clone().unwrap_or_else(|| (folder_name(folder), "local".into()));
+    let info = BundleInfo {
+        id: format!("{name}@{version}+{}", &sha256[..8]),
+        name,
+        version,
+        sha256,
+        license: opened.license,
+        languages: Vec::new(),
+        scheme: Arc::new(scheme),
+        scale_head,
+        calibration,
+        max_length: opened.max_length,
+        stride: opened.tokenizer.stride(),
+        encoder: opened.description,
+        parameters: opened.parameters,
+        vocabulary: opened.vocabulary,
+        bytes: opened.bytes,
+        kernel: opened.encoder.kernel(),
+        precision: opened.encoder.precision(),
+        card: opened.card,
+        checkpoint: Some(CheckpointInfo {
+            head: opened.head_kind,
+            labels: opened.labels,
+            prefix: opened.prefix,
+            missing: missing.clone(),
+        }),
+    };
+    let heads = match (opened.head, missing) {
+        (Some(head), None) => Heads::Mapped(MappedHead { head, mapping }),
+        (Some(head), Some(_)) => Heads::Unread(head),
+        (None, _) => Heads::None,
+    };
+    Ok(OpenBundle { info, tokenizer: opened.tokenizer, encoder: opened.encoder, heads })
+}
+
+/// The folder's own name, also of `.` and of links.
+fn folder_name(folder: &Path) -> String {
+    let path = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    path.file_name().map_or_else(|| "checkpoint".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Opens the bundle inside the program. Its hashes are checked by the tests, not at every start.
-pub(crate) fn embedded(options: &EncoderOptions) -> Result<OpenBundle> {
+pub(crate) fn embedded(options: &OpenOptions) -> Result<OpenBundle> {
     let at = |what| Error::Bundle { path: PathBuf::from("<embedded>"), what };
     #[cfg(feature = "embedded")]
     {
         let file = |name: &str| EMBEDDED.iter().find(|(file, _)| *file == name).map(|(_, bytes)| *bytes);
         let manifest = file("bundle.json").unwrap_or_default();
         let json = manifest_json(manifest).map_err(at)?;
-        assemble(manifest, &json, &file, options).map_err(at)
+        let opened = assemble(manifest, &json, &file, &options.encoder).map_err(at)?;
+        without_map(opened, options)
     }
     #[cfg(not(feature = "embedded"))]
     {
@@ -218,14 +317,15 @@ fn assemble<'b>(
         return Err(inconsistent(problem));
     }
     let config = EncoderConfig::read(needed("config.json")?, json.encoder.family)?;
-    let EncoderJson { max_length, stride, pooling, .. } = json.encoder;
-    if max_length > config.max_positions {
+    let EncoderJson { max_length, stride, pooling, normalize, lower_case, .. } = json.encoder;
+    let prompt = Prompt { prefix: json.encoder.prefix.clone(), lower_case };
+    if max_length > config.max_tokens {
         return Err(inconsistent(format!(
             "max_length is {max_length}, config.json has {} positions",
-            config.max_positions
+            config.max_tokens
         )));
     }
-    let tokenizer = TextTokenizer::read(needed("tokenizer.json")?, max_length, stride)?;
+    let tokenizer = TextTokenizer::read(needed("tokenizer.json")?, max_length, Some(stride), prompt)?;
     let vocabulary = tokenizer.vocabulary_size();
     if config.family != Family::Hash && vocabulary > config.vocab_size {
         return Err(inconsistent(format!(
@@ -235,9 +335,12 @@ fn assemble<'b>(
         )));
     }
     let weights = file("encoder.safetensors").map(|bytes| Weights::read("encoder.safetensors", bytes)).transpose()?;
-    let encoder = encoder::load(&config, pooling, weights.as_ref(), options)?;
+    let mut encoder = encoder::load(&config, pooling, weights.as_ref(), options)?;
+    if normalize {
+        encoder = SentenceEncoder::normalizing(encoder, config.hidden_size);
+    }
     let head_weights = Weights::read("heads.safetensors", needed("heads.safetensors")?)?;
-    let heads = Heads::load(&head_weights, &json.scheme, json.head.scale, config.hidden_size)?;
+    let heads = LinearHeads::load(&head_weights, &json.scheme, json.head.scale, config.hidden_size)?;
     let calibration = Calibration::read(needed("calibration.json")?, &json.scheme, json.head.scale)?;
     let sha256 = hex_sha256(manifest);
     let info = BundleInfo {
@@ -253,14 +356,15 @@ fn assemble<'b>(
         max_length,
         stride,
         encoder: describe(&config, pooling),
-        parameters: config.parameters(),
+        parameters: weights.as_ref().map_or(0, Weights::count),
         vocabulary,
         bytes: manifest.len() as u64 + json.files.values().map(|file| file.bytes).sum::<u64>(),
         kernel: encoder.kernel(),
         precision: encoder.precision(),
         card: file("card.md").map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
+        checkpoint: None,
     };
-    Ok(OpenBundle { info, tokenizer, encoder, heads })
+    Ok(OpenBundle { info, tokenizer, encoder, heads: Heads::Linear(heads) })
 }
 
 fn inconsistent(problem: String) -> BundleFault {
@@ -268,17 +372,18 @@ fn inconsistent(problem: String) -> BundleFault {
 }
 
 fn describe(config: &EncoderConfig, pooling: Pooling) -> String {
+    let pooling = match pooling {
+        Pooling::Mean => "mean",
+        Pooling::Cls => "cls",
+    };
     match config.family {
         Family::Hash => format!("hash of the token ids, {} numbers", config.hidden_size),
-        Family::Bert => format!(
-            "bert, {} layers, {} hidden, {} heads, {} pooling",
+        family => format!(
+            "{}, {} layers, {} hidden, {} heads, {pooling} pooling",
+            family.name(),
             config.layers,
             config.hidden_size,
             config.heads,
-            match pooling {
-                Pooling::Mean => "mean",
-                Pooling::Cls => "cls",
-            }
         ),
     }
 }

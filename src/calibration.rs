@@ -24,6 +24,9 @@ const FILE: &str = "calibration.json";
 pub struct Calibration {
     /// One for each topic, in the order of the scheme.
     pub topics: Vec<TopicCalibration>,
+    /// How it is decided which topics apply.
+    #[serde(default, skip_serializing_if = "TopicDecision::is_default")]
+    pub topic_decision: TopicDecision,
     /// For the ordinal scale, if the scheme has one.
     #[serde(rename = "escalation", alias = "scale")]
     pub scale: Option<ScaleCalibration>,
@@ -32,6 +35,38 @@ pub struct Calibration {
     /// Which data the numbers were fitted on.
     #[serde(default)]
     pub fitted_on: String,
+}
+
+/// How it is decided which topics apply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TopicDecision {
+    /// Each topic whose probability reaches its threshold.
+    #[default]
+    Thresholds,
+    /// The probabilities are those of one label of many: the most probable topic applies, if it is as probable as everything
+    /// that is no topic, and reaches its threshold.
+    Highest,
+}
+
+impl TopicDecision {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Which topics apply.
+    fn applies(self, topics: &[TopicCalibration], probabilities: &[f32]) -> Vec<bool> {
+        let mut applies: Vec<bool> =
+            topics.iter().zip(probabilities).map(|(topic, &probability)| probability >= topic.threshold).collect();
+        if self == Self::Highest {
+            let best = (0..probabilities.len()).reduce(|a, b| if probabilities[b] > probabilities[a] { b } else { a });
+            let rest = 1.0 - probabilities.iter().sum::<f32>();
+            for (index, applies) in applies.iter_mut().enumerate() {
+                *applies &= Some(index) == best && probabilities[index] >= rest;
+            }
+        }
+        applies
+    }
 }
 
 /// Temperature scaling (Guo et al. 2017) with an offset for each logit: (logit + offset) / temperature.
@@ -83,11 +118,12 @@ impl Calibration {
         }
     }
 
-    fn problem(&self, scheme: &Scheme, head: ScaleHead) -> Option<String> {
+    /// What does not fit the scheme, if anything.
+    pub(crate) fn problem(&self, scheme: &Scheme, head: ScaleHead) -> Option<String> {
         let wanted: Vec<&str> = scheme.topics.iter().map(|topic| topic.name.as_str()).collect();
         let found: Vec<&str> = self.topics.iter().map(|topic| topic.name.as_str()).collect();
         if wanted != found {
-            return Some(format!("the topics are {found:?}, the scheme in bundle.json has {wanted:?} in this order"));
+            return Some(format!("the topics are {found:?}, the scheme has {wanted:?} in this order"));
         }
         let topics = self.topics.iter().map(|topic| (topic.name.as_str(), topic.flag()));
         let boilerplate = self.boilerplate.iter().map(|flag| ("boilerplate", flag.clone()));
@@ -110,8 +146,7 @@ impl Calibration {
     pub(crate) fn apply(&self, logits: &Logits, scheme: &Scheme, head: ScaleHead) -> Calibrated {
         let topic_probabilities: Vec<f32> =
             self.topics.iter().zip(&logits.topics).map(|(topic, &logit)| topic.probability(logit)).collect();
-        let topic_applies =
-            self.topics.iter().zip(&topic_probabilities).map(|(topic, &p)| p >= topic.threshold).collect();
+        let topic_applies = self.topic_decision.applies(&self.topics, &topic_probabilities);
         let boilerplate = self.boilerplate.as_ref().zip(logits.boilerplate);
         let boilerplate_probability = boilerplate.map(|(flag, logit)| flag.probability(logit));
         let is_boilerplate = self

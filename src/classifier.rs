@@ -7,11 +7,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
-use crate::bundle::{self, BundleInfo, OpenBundle};
+use crate::bundle::{self, BundleInfo, LabelMap, OpenBundle, OpenOptions};
 #[cfg(feature = "serve")]
 use crate::encode::Batch;
 use crate::encode::{Encoding, Window, batches};
-use crate::encoder::{EncoderOptions, Precision};
+use crate::encoder::{Device, Encoder, Precision};
 use crate::error::{Error, Result};
 use crate::head::{Logits, TextVectors, VectorSpace};
 use crate::kernels;
@@ -43,7 +43,7 @@ pub struct Classifier {
 #[derive(Debug, Clone, Default)]
 pub struct ClassifierBuilder {
     threads: Option<NonZeroUsize>,
-    options: EncoderOptions,
+    options: OpenOptions,
 }
 
 impl ClassifierBuilder {
@@ -57,14 +57,35 @@ impl ClassifierBuilder {
     /// The arithmetic of the encoder.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
-        self.options.precision = precision;
+        self.options.encoder.precision = precision;
         self
     }
 
     /// Forces one of [`Classifier::kernels`], for debugging: all of them give the same bits.
     #[must_use]
     pub fn kernel(mut self, name: impl Into<String>) -> Self {
-        self.options.kernel = Some(name.into());
+        self.options.encoder.kernel = Some(name.into());
+        self
+    }
+
+    /// Where the encoder computes.
+    #[must_use]
+    pub fn device(mut self, device: Device) -> Self {
+        self.options.encoder.device = device;
+        self
+    }
+
+    /// What the labels of a checkpoint stand for, instead of themselves.
+    #[must_use]
+    pub fn labels(mut self, map: LabelMap) -> Self {
+        self.options.labels = Some(map);
+        self
+    }
+
+    /// The name and the revision that a checkpoint is known by, in its id; else those are the name of its folder and `local`.
+    #[must_use]
+    pub fn origin(mut self, name: impl Into<String>, revision: impl Into<String>) -> Self {
+        self.options.origin = Some((name.into(), revision.into()));
         self
     }
 
@@ -73,24 +94,30 @@ impl ClassifierBuilder {
     /// # Errors
     /// As [`Classifier::embedded`].
     pub fn embedded(self) -> Result<Classifier> {
-        self.options.check()?;
+        self.options.encoder.check()?;
         let bundle = bundle::embedded(&self.options)?;
-        self.build(bundle)
+        Ok(Classifier { bundle, threads: self.start_threads()? })
     }
 
-    /// Opens the bundle in a folder.
+    /// Opens the bundle or the checkpoint in a folder.
     ///
     /// # Errors
-    /// As [`Classifier::open`].
+    /// As [`Classifier::open`]; [`Error::Input`] if the label map does not fit the checkpoint.
     pub fn open(self, bundle: impl AsRef<Path>) -> Result<Classifier> {
-        self.options.check()?;
-        let bundle = bundle::open(bundle.as_ref(), &self.options)?;
-        self.build(bundle)
+        let (bundle, threads) = self.open_parts(bundle.as_ref())?;
+        Ok(Classifier { bundle, threads })
     }
 
-    fn build(self, bundle: OpenBundle) -> Result<Classifier> {
+    fn start_threads(&self) -> Result<Threads> {
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        Ok(Classifier { bundle, threads: Threads::start(threads)? })
+        Threads::start(threads)
+    }
+
+    /// What a classifier is made of, for those who make something else of it.
+    pub(crate) fn open_parts(self, folder: &Path) -> Result<(OpenBundle, Threads)> {
+        self.options.encoder.check()?;
+        let bundle = bundle::open(folder, &self.options)?;
+        Ok((bundle, self.start_threads()?))
     }
 }
 
@@ -104,10 +131,11 @@ impl Classifier {
     }
 
     /// Opens the bundle in a folder. Every file is read and checked against its sha256, every tensor against its shape;
-    /// after that nothing depends on the files.
+    /// after that nothing depends on the files. A folder without `bundle.json`, but with `config.json`, is opened as a
+    /// checkpoint of transformers (`docs/checkpoints.md`); its own labels are the scheme.
     ///
     /// # Errors
-    /// [`Error::Bundle`], which names the file and what is wrong with it.
+    /// [`Error::Bundle`] or [`Error::Checkpoint`], which name the file and what is wrong with it.
     pub fn open(bundle: impl AsRef<Path>) -> Result<Self> {
         Self::builder().open(bundle)
     }
@@ -147,7 +175,8 @@ impl Classifier {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BlankText`] if there is nothing but white space.
+    /// [`Error::BlankText`] if there is nothing but white space; [`Error::Missing`] of a checkpoint without labels for
+    /// texts ([`crate::CheckpointInfo::missing`]).
     pub fn classify(&self, text: &str) -> Result<Prediction> {
         let mut predictions = self.classify_batch(&[text])?;
         Ok(predictions.remove(0))
@@ -158,6 +187,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::BlankText`] names the first text that holds nothing but white space; nothing is classified then.
     pub fn classify_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Prediction>> {
+        self.check_labels()?;
         let encoded = self.run(texts)?.into_iter();
         Ok(encoded.map(|(encoding, logits)| self.predict(&encoding, &logits)).collect())
     }
@@ -167,6 +197,7 @@ impl Classifier {
     /// # Errors
     /// As [`Self::classify_batch`].
     pub fn logits_batch<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Logits>> {
+        self.check_labels()?;
         Ok(self.run(texts)?.into_iter().map(|(_, logits)| logits).collect())
     }
 
@@ -185,6 +216,7 @@ impl Classifier {
     /// # Errors
     /// As [`Self::classify_batch`].
     pub fn predictions_and_vectors<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<(Prediction, TextVectors)>> {
+        self.check_labels()?;
         let heads = &self.bundle.heads;
         let of = |encoding: &Encoding, vectors: &[&[f32]]| {
             let windows = &encoding.windows;
@@ -230,19 +262,16 @@ impl Classifier {
         calibrated.into_prediction(&info.scheme, encoding.windows.len(), encoding.tokens)
     }
 
-    /// One vector a window, in the order of the windows.
-    fn encode_windows(&self, windows: &[&Window]) -> Result<Vec<Vec<f32>>> {
-        let batches = batches(windows, MAX_BATCH_TOKENS);
-        let forward = |index: usize| self.bundle.encoder.forward(&batches[index]);
-        let encoded: Vec<Vec<f32>> = self.threads.map(batches.len(), forward).into_iter().collect::<Result<_>>()?;
-        let mut vectors = vec![Vec::new(); windows.len()];
-        for (batch, encoded) in batches.iter().zip(encoded) {
-            let hidden_size = encoded.len() / batch.windows.len();
-            for (&position, vector) in batch.positions.iter().zip(encoded.chunks_exact(hidden_size)) {
-                vectors[position] = vector.to_vec();
-            }
+    /// Whether there is anything to say of a text.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if not: of plain encoders, and of checkpoints whose outputs need a map or a second text.
+    pub fn check_labels(&self) -> Result<()> {
+        let info = &self.bundle.info;
+        match info.checkpoint.as_ref().and_then(|checkpoint| checkpoint.missing.clone()) {
+            Some(missing) => Err(Error::Missing { id: info.id.clone(), missing }),
+            None => Ok(()),
         }
-        Ok(vectors)
     }
 
     /// Each text's encoding and logits.
@@ -262,7 +291,7 @@ impl Classifier {
         let encode = |index: usize| self.bundle.tokenizer.encode(texts[index].as_ref());
         let encodings: Vec<Encoding> = self.threads.map(texts.len(), encode).into_iter().collect::<Result<_>>()?;
         let windows: Vec<&Window> = encodings.iter().flat_map(|encoding| &encoding.windows).collect();
-        let vectors = self.encode_windows(&windows)?;
+        let vectors = encode_windows(self.bundle.encoder.as_ref(), &self.threads, &windows)?;
         let mut vectors = vectors.iter().map(Vec::as_slice);
         let made = |encoding: Encoding| {
             let vectors: Vec<&[f32]> = vectors.by_ref().take(encoding.windows.len()).collect();
@@ -271,6 +300,21 @@ impl Classifier {
         };
         Ok(encodings.into_iter().map(made).collect())
     }
+}
+
+/// One vector a window, in the order of the windows.
+pub(crate) fn encode_windows(encoder: &dyn Encoder, threads: &Threads, windows: &[&Window]) -> Result<Vec<Vec<f32>>> {
+    let batches = batches(windows, MAX_BATCH_TOKENS);
+    let forward = |index: usize| encoder.forward(&batches[index]);
+    let encoded: Vec<Vec<f32>> = threads.map(batches.len(), forward).into_iter().collect::<Result<_>>()?;
+    let mut vectors = vec![Vec::new(); windows.len()];
+    for (batch, encoded) in batches.iter().zip(encoded) {
+        let hidden_size = encoded.len() / batch.windows.len();
+        for (&position, vector) in batch.positions.iter().zip(encoded.chunks_exact(hidden_size)) {
+            vectors[position] = vector.to_vec();
+        }
+    }
+    Ok(vectors)
 }
 
 impl std::fmt::Debug for Classifier {
@@ -343,7 +387,7 @@ mod tests {
             let ids: Vec<_> = encoding.windows.iter().map(|window| window.ids.clone()).collect();
             assert_eq!(ids, reference.ids, "{text}");
             let windows: Vec<&Window> = encoding.windows.iter().collect();
-            let vectors = classifier.encode_windows(&windows).unwrap();
+            let vectors = encode_windows(classifier.bundle.encoder.as_ref(), &classifier.threads, &windows).unwrap();
             let slices: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
             if let ([vector], false) = (slices.as_slice(), reference.vector.is_empty()) {
                 compare(&format!("{text}: vector"), vector, &reference.vector, &mut worst);

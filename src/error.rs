@@ -53,6 +53,22 @@ pub enum Error {
         /// Why, and what to try.
         what: BundleFault,
     },
+    /// A checkpoint cannot be opened.
+    #[error("checkpoint {path}: {what}", path = .path.display())]
+    Checkpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Why, and what to try.
+        what: CheckpointFault,
+    },
+    /// Something is asked for that this bundle or checkpoint cannot give.
+    #[error("{id} {missing}")]
+    Missing {
+        /// Which one.
+        id: String,
+        /// What it lacks, and what to do.
+        missing: String,
+    },
     /// Labelled items are too few for a head to be fitted on.
     #[error("{label}: {found} {unit} of {items} labelled items, a head is fitted on {needed} or more; {remedy}")]
     TooFewExamples {
@@ -74,6 +90,14 @@ pub enum Error {
     BlankText {
         /// Position in the batch, counted from 0.
         index: usize,
+    },
+    /// The second text of a pair leaves too little room for the first one.
+    #[error("a hypothesis has {tokens} tokens, at most {limit} leave room for the premise; make it shorter")]
+    LongHypothesis {
+        /// Its tokens.
+        tokens: usize,
+        /// Half of what a window holds.
+        limit: usize,
     },
     /// The tokenizer failed on a text.
     #[error("cannot tokenize: {0}")]
@@ -108,7 +132,9 @@ pub enum Error {
 #[non_exhaustive]
 pub enum BundleFault {
     /// The folder, or one of its files, is missing or unreadable.
-    #[error("cannot read {file}: {source}; a bundle holds bundle.json and every file that bundle.json names")]
+    #[error(
+        "cannot read {file}: {source}; a bundle holds bundle.json and every file that bundle.json names, a checkpoint of transformers config.json"
+    )]
     MissingFile {
         /// File name inside the bundle.
         file: String,
@@ -146,12 +172,28 @@ pub enum BundleFault {
         source: serde_json::Error,
     },
     /// A safetensors file cannot be read.
-    #[error("{file} is not a whole safetensors file: {source}; copy the bundle anew")]
+    #[error("{file} is no valid safetensors file: {source}; copy or download it anew")]
     Tensors {
         /// File name inside the bundle.
         file: String,
         /// What the parser said.
         source: safetensors::SafeTensorError,
+    },
+    /// A safetensors file is shorter than its own header says.
+    #[error("{file} is cut short: it has {found} bytes, its header asks for {expected}; copy or download it anew")]
+    CutShort {
+        /// File name inside the bundle.
+        file: String,
+        /// Bytes by the header.
+        expected: u64,
+        /// Bytes of the file.
+        found: u64,
+    },
+    /// A file is what Git stores in place of a large one.
+    #[error("{file} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`, or download it")]
+    Pointer {
+        /// File name inside the bundle.
+        file: String,
     },
     /// A tensor is missing.
     #[error("{file} has no tensor {tensor}")]
@@ -194,6 +236,18 @@ pub enum BundleFault {
     /// The tokenizer file cannot be used.
     #[error("tokenizer.json cannot be used: {0}")]
     Tokenizer(#[source] tokenizers::Error),
+    /// The step from window to window does not fit the window.
+    #[error(
+        "the stride is {stride}; with max_length {max_length} it must lie between 1 and {capacity}, or windows would skip tokens"
+    )]
+    Stride {
+        /// Step, in tokens of the text.
+        stride: usize,
+        /// Tokens of a window, special tokens included.
+        max_length: usize,
+        /// Tokens of the text that a window holds.
+        capacity: usize,
+    },
     /// Two files of the bundle contradict each other, or a value is out of range.
     #[error("{file}: {problem}")]
     Inconsistent {
@@ -202,11 +256,121 @@ pub enum BundleFault {
         /// What does not fit, and what was expected.
         problem: String,
     },
+    /// The device cannot be used.
+    #[error(
+        "the device {device} cannot be used: {source}; build the program with the feature `{device}` on a machine that has one, or use the CPU"
+    )]
+    Device {
+        /// `cuda` or `metal`.
+        device: &'static str,
+        /// What the tensor library said.
+        source: candle_core::Error,
+    },
     /// The program was built without the feature `embedded`.
     #[error(
         "this program was built without an embedded bundle; name a bundle folder, or build with the feature `embedded`"
     )]
     NotEmbedded,
+}
+
+/// Why a checkpoint cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointFault {
+    /// One of the files is missing or unreadable.
+    #[error("cannot read {file}: {source}; copy or download the checkpoint anew")]
+    Unreadable {
+        /// File name inside the checkpoint.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A JSON file is not as transformers writes it.
+    #[error("{file} is not as transformers writes it: {source}")]
+    Json {
+        /// File name inside the checkpoint.
+        file: String,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// The architecture is none of those that can be computed.
+    #[error(
+        "its model_type is {found:?}; bert, roberta, xlm-roberta, distilbert, deberta-v2 (DeBERTa-v3 and mDeBERTa, too) and \
+         modernbert can be opened"
+    )]
+    Family {
+        /// `model_type` of config.json, empty if it has none.
+        found: String,
+    },
+    /// The head is none of those that can be computed.
+    #[error(
+        "it is a {found}; classifiers of texts (…ForSequenceClassification) and plain encoders (…Model, …ForMaskedLM) can be opened"
+    )]
+    Architecture {
+        /// The first of `architectures` in config.json.
+        found: String,
+    },
+    /// A setting in one of the files cannot be followed.
+    #[error("{file}: {problem}")]
+    Config {
+        /// File name inside the checkpoint.
+        file: String,
+        /// What it says, and what was expected.
+        problem: String,
+    },
+    /// There is no `tokenizer.json`.
+    #[error(
+        "there is no {file}{others}; write it with `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)` of transformers",
+        others = if .found.is_empty() { String::new() } else { format!(", only {}", .found.join(", ")) }
+    )]
+    NoTokenizer {
+        /// File name inside the checkpoint.
+        file: String,
+        /// Files of tokenizers that are there and not read.
+        found: Vec<&'static str>,
+    },
+    /// The tokenizer is that of another encoder.
+    #[error(
+        "tokenizer.json has ids up to {}, config.json says that the encoder has {encoder} pieces; they are not of the same checkpoint",
+        .tokenizer.saturating_sub(1)
+    )]
+    Vocabulary {
+        /// One more than the largest id of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the encoder's word embeddings.
+        encoder: usize,
+    },
+    /// The weights are pickled.
+    #[error(
+        "its weights are in {found}, a pickle, which can run any code when it is read and is never opened here; \
+         take a version of the checkpoint with model.safetensors, or convert it where you trust it: \
+         `AutoModelForSequenceClassification.from_pretrained(DIR).save_pretrained(NEW)`"
+    )]
+    PickleOnly {
+        /// The file found.
+        found: &'static str,
+    },
+    /// There are no weights.
+    #[error("there is no {file}{}; copy or download the checkpoint anew", .found.map_or_else(String::new, |found| format!(", only {found}, which is not read")))]
+    NoWeights {
+        /// The file that was expected.
+        file: String,
+        /// Weights in another format.
+        found: Option<&'static str>,
+    },
+    /// One of several files with weights is missing.
+    #[error("{file} is missing, one of the {shards} files that {index} names; download the checkpoint anew")]
+    MissingShard {
+        /// The file.
+        file: String,
+        /// The index that names it.
+        index: String,
+        /// Files named.
+        shards: usize,
+    },
+    /// Something that bundles are checked for, too.
+    #[error(transparent)]
+    Part(BundleFault),
 }
 
 /// Why a whole input cannot be used.

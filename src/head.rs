@@ -8,6 +8,8 @@
 //! vectors weighted by the tokens that each window is the first to hold. With mean pooling that is nearly the vector that
 //! one window of unlimited length would give.
 
+mod mapping;
+mod sequence;
 mod write;
 
 use serde::Deserialize;
@@ -17,6 +19,8 @@ use crate::encoder::Weights;
 use crate::error::BundleFault;
 use crate::label::Scheme;
 
+pub(crate) use crate::head::mapping::{MappedHead, Mapping, Values};
+pub(crate) use crate::head::sequence::SequenceHead;
 pub(crate) use crate::head::write::{to_bytes, with_topics};
 
 const FILE: &str = "heads.safetensors";
@@ -105,27 +109,63 @@ pub struct HeadRows {
 impl HeadRows {
     /// The logits of a text.
     pub fn logits(&self, vectors: &TextVectors) -> Logits {
-        let heads = Heads {
+        let heads = LinearHeads {
             dense: None,
             topics: Linear::of(&self.topics),
             scale: Linear::of(&self.scale),
             boilerplate: Linear::of(self.boilerplate.as_slice()),
-            hidden_size: vectors.whole.len(),
         };
         heads.apply(vectors)
     }
 }
 
+/// What makes logits of vectors.
+pub(crate) enum Heads {
+    /// Those of a bundle.
+    Linear(LinearHeads),
+    /// That of a checkpoint, its outputs mapped to a scheme.
+    Mapped(MappedHead),
+    /// That of a checkpoint, whose outputs say nothing of a text that stands alone.
+    Unread(SequenceHead),
+    /// A plain encoder has none.
+    None,
+}
+
+impl Heads {
+    /// The logits of a text from its windows and their vectors (B, H).
+    pub(crate) fn logits(&self, windows: &[Window], vectors: &[&[f32]]) -> Logits {
+        match self {
+            Self::Linear(heads) => heads.apply(&self.vectors(windows, vectors, VectorSpace::Heads)),
+            Self::Mapped(head) => head.apply(&self.vectors(windows, vectors, VectorSpace::Heads)),
+            Self::Unread(_) | Self::None => Logits { topics: Vec::new(), scale: Vec::new(), boilerplate: None },
+        }
+    }
+
+    /// A text's vectors from those of its windows (B, H).
+    pub(crate) fn vectors(&self, windows: &[Window], vectors: &[&[f32]], space: VectorSpace) -> TextVectors {
+        let map = |vector: &[f32]| match (self, space) {
+            (Self::Linear(heads), VectorSpace::Heads) => heads.features(vector),
+            _ => vector.to_vec(),
+        };
+        match vectors {
+            [single] => TextVectors::of_one_window(map(single)),
+            _ => TextVectors {
+                whole: map(&combine(windows, vectors)),
+                windows: vectors.iter().map(|vector| map(vector)).collect(),
+            },
+        }
+    }
+}
+
 /// The heads of a bundle.
-pub(crate) struct Heads {
+pub(crate) struct LinearHeads {
     dense: Option<Linear>,
     topics: Option<Linear>,
     scale: Option<Linear>,
     boilerplate: Option<Linear>,
-    hidden_size: usize,
 }
 
-impl Heads {
+impl LinearHeads {
     /// Reads the heads that the scheme asks for and checks their shapes against it.
     pub(crate) fn load(
         weights: &Weights<'_>,
@@ -150,28 +190,7 @@ impl Heads {
             },
             boilerplate: head("boilerplate", usize::from(scheme.boilerplate))?,
             dense,
-            hidden_size,
         })
-    }
-
-    /// The logits of a text from its windows and their vectors (B, H).
-    pub(crate) fn logits(&self, windows: &[Window], vectors: &[&[f32]]) -> Logits {
-        self.apply(&self.vectors(windows, vectors, VectorSpace::Heads))
-    }
-
-    /// A text's vectors from those of its windows (B, H).
-    pub(crate) fn vectors(&self, windows: &[Window], vectors: &[&[f32]], space: VectorSpace) -> TextVectors {
-        let map = |vector: &[f32]| match space {
-            VectorSpace::Encoder => vector.to_vec(),
-            VectorSpace::Heads => self.features(vector),
-        };
-        match vectors {
-            [single] => TextVectors::of_one_window(map(single)),
-            _ => TextVectors {
-                whole: map(&combine(windows, vectors, self.hidden_size)),
-                windows: vectors.iter().map(|vector| map(vector)).collect(),
-            },
-        }
     }
 
     /// The logits from vectors in [`VectorSpace::Heads`].
@@ -179,15 +198,7 @@ impl Heads {
         let topics = match &self.topics {
             None => Vec::new(),
             Some(head) if vectors.windows.is_empty() => head.apply(&vectors.whole),
-            Some(head) => {
-                let mut best = vec![f32::NEG_INFINITY; head.bias.len()];
-                for vector in &vectors.windows {
-                    for (best, logit) in best.iter_mut().zip(head.apply(vector)) {
-                        *best = best.max(logit);
-                    }
-                }
-                best
-            }
+            Some(head) => highest(vectors.windows.iter().map(|vector| head.apply(vector))),
         };
         Logits {
             topics,
@@ -204,10 +215,16 @@ impl Heads {
     }
 }
 
+/// The largest logit of each label over the windows.
+fn highest(windows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
+    let larger = |best: Vec<f32>, logits: Vec<f32>| best.into_iter().zip(logits).map(|(a, b)| a.max(b)).collect();
+    windows.reduce(larger).unwrap_or_default()
+}
+
 /// Mean of the windows' vectors, weighted by new tokens.
-fn combine(windows: &[Window], vectors: &[&[f32]], hidden_size: usize) -> Vec<f32> {
+fn combine(windows: &[Window], vectors: &[&[f32]]) -> Vec<f32> {
     let total: usize = windows.iter().map(|window| window.new_tokens).sum();
-    let mut mean = vec![0.0; hidden_size];
+    let mut mean = vec![0.0; vectors.first().map_or(0, |vector| vector.len())];
     for (window, vector) in windows.iter().zip(vectors) {
         let weight = window.new_tokens as f32 / total.max(1) as f32;
         for (mean, value) in mean.iter_mut().zip(*vector) {
@@ -218,7 +235,7 @@ fn combine(windows: &[Window], vectors: &[&[f32]], hidden_size: usize) -> Vec<f3
 }
 
 /// y = W x + b
-struct Linear {
+pub(crate) struct Linear {
     /// (rows, columns), row-major.
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -233,6 +250,7 @@ impl Linear {
         })
     }
 
+    /// Of exactly this shape.
     fn load(weights: &Weights<'_>, name: &str, rows: usize, columns: usize) -> Result<Self, BundleFault> {
         if rows == 0 || columns == 0 {
             return Err(BundleFault::Inconsistent {
@@ -246,7 +264,21 @@ impl Linear {
         })
     }
 
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
+    /// Of as many rows as there are; a bias that is missing is 0.
+    pub(crate) fn load_any(weights: &Weights<'_>, name: &str, columns: usize) -> Result<Self, BundleFault> {
+        let rows = weights.shape(&format!("{name}.weight"))?.first().copied().unwrap_or(0);
+        let weight = weights.f32(&format!("{name}.weight"), &[rows, columns])?;
+        let bias = format!("{name}.bias");
+        let bias = if weights.contains(&bias) { weights.f32(&bias, &[rows])? } else { vec![0.0; rows] };
+        Ok(Self { weight, bias })
+    }
+
+    /// Numbers that come out.
+    pub(crate) fn rows(&self) -> usize {
+        self.bias.len()
+    }
+
+    pub(crate) fn apply(&self, x: &[f32]) -> Vec<f32> {
         let rows = self.weight.chunks_exact(x.len());
         rows.zip(&self.bias).map(|(row, bias)| bias + row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).collect()
     }

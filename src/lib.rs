@@ -42,10 +42,11 @@
 //! | [`text`] | bytes to documents to paragraphs: decoding, extraction, records, the paragraph rule, languages |
 //! | `encode` | texts to token ids, in windows, in batches of like length |
 //! | `encoder` | batches to one vector a window: the transformer |
-//! | `head` | the vectors of a text to its logits |
+//! | `head` | the vectors of a text to its logits: heads of bundles, and those of checkpoints mapped to a scheme |
 //! | [`calibration`] | logits to probabilities, probabilities to decisions |
-//! | `bundle` | opening a bundle and checking everything in it; writing it with another calibration or other heads |
+//! | `bundle` | opening a bundle or a checkpoint and checking everything in it; writing it with another calibration or other heads |
 //! | `classifier` | the pipeline |
+//! | `nli` | pairs of texts to entailment, neutral and contradiction |
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
 //! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration; gold and vectors to heads |
 //! | [`sample`] | predictions and vectors to the paragraphs that are most worth labelling, and files for those who label |
@@ -59,7 +60,8 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`, `models/README.md` (the bundle format).
+//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`,
+//! `models/README.md` (the bundle format).
 
 mod bundle;
 pub mod calibration;
@@ -71,6 +73,7 @@ pub mod eval;
 mod head;
 mod kernels;
 pub mod label;
+mod nli;
 pub mod output;
 pub mod sample;
 #[cfg(feature = "serve")]
@@ -78,12 +81,14 @@ pub mod serve;
 pub mod text;
 mod threads;
 
-pub use crate::bundle::{BundleInfo, BundleSource, FORMAT, Refit};
+pub use crate::bundle::checkpoint::is_checkpoint;
+pub use crate::bundle::{BundleInfo, BundleSource, CheckpointInfo, FORMAT, HeadKind, LabelMap, NliOutputs, Refit};
 pub use crate::classifier::{Classifier, ClassifierBuilder};
-pub use crate::encoder::Precision;
-pub use crate::error::{BundleFault, Error, InputFault, RecordFault, Result};
+pub use crate::encoder::{Device, Precision};
+pub use crate::error::{BundleFault, CheckpointFault, Error, InputFault, RecordFault, Result};
 pub use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors, VectorSpace};
 pub use crate::label::{Level, Prediction, Scheme, TopicScore};
+pub use crate::nli::{Nli, NliLogits};
 pub use crate::text::{Document, Paragraph};
 
 /// The code blocks of the pages outside `src/`, compiled and run as doctests.
@@ -93,4 +98,6 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../docs/checkpoints.md")]
+    struct Checkpoints;
 }

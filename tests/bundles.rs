@@ -134,7 +134,7 @@ fn every_fault_has_its_own_message() {
             |copy| {
                 copy.edit("encoder.safetensors", |bytes| bytes.truncate(5000)).sign();
             },
-            "encoder.safetensors is not a whole safetensors file",
+            "encoder.safetensors is cut short",
         ),
         (
             "wrong shape",

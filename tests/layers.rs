@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 11] = [
     &["head"],
     &["calibration"],
     &["bundle"],
-    &["classifier"],
+    &["classifier", "nli"],
     &["output", "eval", "sample"],
     &["serve"],
     &["cli", "main"],

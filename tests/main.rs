@@ -1,6 +1,7 @@
 //! One test binary: links once.
 
 mod bundles;
+mod checkpoints;
 mod cli;
 mod cli_runs;
 mod fitting;

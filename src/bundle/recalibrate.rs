@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::bundle::checkpoint::{self, Exported};
 use crate::bundle::{BundleJson, hex_sha256, manifest_json, verify};
 use crate::calibration::Calibration;
 use crate::error::{BundleFault, Error, Result};
@@ -29,9 +30,10 @@ impl BundleSource {
     /// so that what was cut short is no bundle.
     ///
     /// # Errors
-    /// [`Error::Bundle`] if the bundle is damaged or the calibration does not fit it; [`Error::Write`] if the folder exists
-    /// or cannot be written.
+    /// [`Error::Bundle`] if the bundle is damaged or the calibration does not fit it; [`Error::Missing`] of a checkpoint;
+    /// [`Error::Write`] if the folder exists or cannot be written.
     pub fn recalibrate(&self, calibration: &Calibration, output: &Path) -> Result<()> {
+        self.check_is_bundle()?;
         self.rewrite(output, |json, _| {
             let mut bytes = fault_of(CALIBRATION, serde_json::to_vec_pretty(calibration))?;
             bytes.push(b'\n');
@@ -47,11 +49,20 @@ impl BundleSource {
         change: impl FnOnce(&BundleJson, &[(&str, Vec<u8>)]) -> Result<Change, BundleFault>,
     ) -> Result<()> {
         let at = |what| Error::Bundle { path: self.path(), what };
-        let manifest = self.load("bundle.json").map_err(at)?;
+        let (manifest, exported) = match self.checkpoint() {
+            Some(folder) => {
+                let Exported { manifest, files } = checkpoint::export(folder)?;
+                (manifest, files)
+            }
+            None => (self.load("bundle.json").map_err(at)?, Vec::new()),
+        };
         let json = manifest_json(&manifest).map_err(at)?;
         let mut files = Vec::new();
         for (file, expected) in &json.files {
-            let bytes = self.load(file).map_err(at)?;
+            let bytes = match exported.iter().find(|(name, _)| name == file) {
+                Some((_, bytes)) => bytes.clone(),
+                None => self.load(file).map_err(at)?,
+            };
             verify(file, &bytes, expected).map_err(at)?;
             files.push((file.as_str(), bytes));
         }
@@ -65,6 +76,35 @@ impl BundleSource {
         }
         files.push(("bundle.json", manifest));
         write(output, &files)
+    }
+
+    /// The folder, if it is that of a checkpoint.
+    fn checkpoint(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) if checkpoint::is_checkpoint(folder) => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// Refuses checkpoints where something of a bundle is to be kept.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] of a checkpoint.
+    pub fn check_is_bundle(&self) -> Result<()> {
+        let Some(folder) = self.checkpoint() else { return Ok(()) };
+        let missing =
+            "is a checkpoint of transformers, not a bundle: it has no heads and no calibration that could be kept \
+            or fitted; `detente fit` without --keep-heads makes a bundle on its encoder"
+                .into();
+        Err(Error::Missing { id: folder.display().to_string(), missing })
+    }
+
+    /// Refuses what no bundle can be made of, before long work.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] of a checkpoint whose vectors a bundle cannot describe.
+    pub fn check_encoder(&self) -> Result<()> {
+        self.checkpoint().map_or(Ok(()), checkpoint::check_export)
     }
 
     /// The folder, or what errors call the bundle inside the program.

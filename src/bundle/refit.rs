@@ -39,7 +39,7 @@ const VERSION: &str = "1";
 
 impl BundleSource {
     /// Writes a new bundle with these heads and labels into the new folder `output`. The bundle's own heads are left out,
-    /// its dense layer too.
+    /// its dense layer too. Of a checkpoint, encoder and tokenizer are taken over.
     ///
     /// # Errors
     /// As [`Self::recalibrate`]; also if heads and scheme do not fit one another.
@@ -63,6 +63,7 @@ impl BundleSource {
     /// # Errors
     /// As [`Self::refit`].
     pub fn extend(&self, new: &Refit<'_>, output: &Path) -> Result<()> {
+        self.check_is_bundle()?;
         self.rewrite(output, |json, files| {
             let old = files.iter().find(|(file, _)| *file == HEADS).map(|(_, bytes)| bytes.as_slice());
             let old = old.ok_or_else(|| inconsistent(format!("{HEADS} is not among the files")))?;

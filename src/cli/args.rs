@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use detente::Precision;
 use detente::output::{By, Format};
 use detente::text::InputFormat;
+use detente::{Device, Precision};
 
 use crate::cli::agreement::{self, Agreement};
 use crate::cli::eval::{self, Eval};
@@ -165,15 +165,21 @@ pub(crate) struct Reading {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct Engine {
-    /// Bundle folder to use instead of the bundle inside the program.
+    /// Folder of a bundle, or of a checkpoint of transformers, to use instead of the bundle inside the program.
     #[arg(long, value_name = "DIR", env = "DETENTE_MODEL", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) model: Option<PathBuf>,
+    /// TOML file that maps the labels of a checkpoint to topics, a scale, boilerplate [default: its labels are topics].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) labels: Option<PathBuf>,
     /// Worker threads [default: all cores]. Labels do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Arithmetic of the encoder. `f32` is the reference; `int8` is several times faster and moves few labels.
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     pub(crate) precision: Arithmetic,
+    /// Where the encoder computes. Other than `cpu` needs a program built for it and has not been tested.
+    #[arg(long, value_enum, default_value_t = Place::Cpu)]
+    pub(crate) device: Place,
     /// Kernel to force, for debugging (`scalar`, `avx2` …): all give the same bits.
     #[arg(long, value_name = "NAME", env = "DETENTE_KERNEL", hide = true)]
     pub(crate) kernel: Option<String>,
@@ -330,6 +336,27 @@ impl From<Arithmetic> for Precision {
             Arithmetic::Auto => Precision::Auto,
             Arithmetic::F32 => Precision::F32,
             Arithmetic::Int8 => Precision::Int8,
+        }
+    }
+}
+
+/// Where the encoder computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    /// The processor.
+    Cpu,
+    /// The first NVIDIA card (feature `cuda`).
+    Cuda,
+    /// The first Apple GPU (feature `metal`).
+    Metal,
+}
+
+impl From<Place> for Device {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Cpu => Device::Cpu,
+            Place::Cuda => Device::Cuda,
+            Place::Metal => Device::Metal,
         }
     }
 }

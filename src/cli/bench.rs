@@ -30,6 +30,7 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
     };
     let begun = Instant::now();
     let classifier = open_classifier(&args.engine)?;
+    classifier.check_labels()?;
     let open_seconds = begun.elapsed().as_secs_f64();
 
     let (_, tokens) = round(&classifier, &texts)?;

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::CommandFactory;
 use detente::output::{Format, SCHEMA, TableOptions, WriterOptions};
 use detente::text::{Encoding, InputFormat, Language, ReadOptions};
-use detente::{Classifier, ClassifierBuilder};
+use detente::{Classifier, ClassifierBuilder, LabelMap};
 
 use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard};
 use crate::cli::console::Console;
@@ -62,6 +62,7 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
 
     let interrupt = Interrupt::listen()?;
     let classifier = open_classifier(&args.engine)?;
+    classifier.check_labels()?;
     let keeps_journal = matches!(destination, Destination::File(..)) && format.can_resume() && once.is_none();
     let print = keeps_journal.then(|| fingerprint(args, format, &classifier, &inputs.list, &interrupt)).transpose()?;
     let Started { target, journal, place } = start::start(&destination, wish, print.as_ref())?;
@@ -226,7 +227,7 @@ fn writer_options(args: &Classify, format: Format, classifier: &Classifier) -> W
 /// # Errors
 /// If it cannot be opened.
 pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
-    let builder = classifier_builder(args);
+    let builder = classifier_builder(args)?;
     Ok(match &args.model {
         Some(folder) => builder.open(folder)?,
         None => builder.embedded()?,
@@ -234,12 +235,21 @@ pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
 }
 
 /// How to open the bundle, as the flags say.
-pub(crate) fn classifier_builder(args: &Engine) -> ClassifierBuilder {
-    let builder = Classifier::builder().threads(args.threads.map_or(0, usize::from)).precision(args.precision.into());
-    match &args.kernel {
+///
+/// # Errors
+/// If the map of labels cannot be read.
+pub(crate) fn classifier_builder(args: &Engine) -> anyhow::Result<ClassifierBuilder> {
+    let mut builder = Classifier::builder()
+        .threads(args.threads.map_or(0, usize::from))
+        .precision(args.precision.into())
+        .device(args.device.into());
+    if let Some(map) = &args.labels {
+        builder = builder.labels(LabelMap::open(map)?);
+    }
+    Ok(match &args.kernel {
         Some(kernel) => builder.kernel(kernel),
         None => builder,
-    }
+    })
 }
 
 fn fingerprint(
@@ -257,6 +267,7 @@ fn fingerprint(
         ("format", format.to_string()),
         ("by", format!("{by:?}").to_lowercase()),
         ("precision", format!("{:?}", classifier.info().precision).to_lowercase()),
+        ("device", format!("{:?}", args.engine.device).to_lowercase()),
         ("shard", args.shard.unwrap_or(Shard::WHOLE).to_string()),
     ]);
     options.extend(reading.id_field.as_ref().map(|name| ("id-field", name.clone())));

@@ -15,7 +15,7 @@ use detente::eval::{
     Style, System, SystemKind, abstention, html_page, read_behaviour_files, read_gold_files, read_predictions_file,
     score, score_behaviour, write_items,
 };
-use detente::{Classifier, Error, Scheme};
+use detente::{Classifier, Error, LabelMap, Scheme, is_checkpoint};
 use rayon::ThreadPoolBuilder;
 
 use crate::cli::args::Arithmetic;
@@ -81,10 +81,13 @@ pub(crate) struct Systems {
     /// Label scheme as JSON, as bundle.json holds it [default: that of the first bundle, else of the one inside the program].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
     pub(crate) scheme: Option<PathBuf>,
-    /// Bundle folder to score; may be given several times. `eval` without any system scores the bundle that DETENTE_MODEL
+    /// Folder of a bundle or of a checkpoint to score; may be given several times. `eval` without any system scores the bundle that DETENTE_MODEL
     /// names, or the one inside the program.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) model: Vec<PathBuf>,
+    /// TOML file that maps the labels of the checkpoints among them to topics, a scale, boilerplate.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "model")]
+    pub(crate) labels: Option<PathBuf>,
     /// Score the bundle inside the program.
     #[arg(long)]
     pub(crate) embedded: bool,
@@ -277,8 +280,16 @@ impl Loaded {
         if args.embedded {
             bundles.push(builder().embedded()?);
         }
+        let map = args.labels.as_ref().map(LabelMap::open).transpose()?;
+        if map.is_some() && !args.model.iter().any(is_checkpoint) {
+            bail!("--labels is for the labels of a checkpoint of transformers, and no --model is one");
+        }
         for folder in &args.model {
-            bundles.push(builder().open(folder)?);
+            let builder = match map.as_ref().filter(|_| is_checkpoint(folder)) {
+                Some(map) => builder().labels(map.clone()),
+                None => builder(),
+            };
+            bundles.push(builder.open(folder)?);
         }
         let scheme = match (&args.scheme, bundles.first()) {
             (Some(path), _) => Arc::new(read_scheme(path)?),
@@ -286,10 +297,11 @@ impl Loaded {
             (None, None) => Arc::clone(&default()?.info().scheme),
         };
         for bundle in &bundles {
+            bundle.check_labels()?;
             let info = bundle.info();
-            if !same_labels(&info.scheme, &scheme) {
+            if !is_part_of(&info.scheme, &scheme) {
                 bail!(
-                    "the labels of bundle {} are not those of the scheme that the gold is read by; score it by itself",
+                    "the labels of {} are not those of the scheme that the gold is read by; score it by itself",
                     info.id
                 );
             }
@@ -396,14 +408,17 @@ pub(crate) fn read_scheme(path: &Path) -> anyhow::Result<Scheme> {
     }
 }
 
-/// Whether both have the same labels in the same order; descriptions and names of levels do not matter.
-fn same_labels(one: &Scheme, other: &Scheme) -> bool {
+/// Whether the topics, the scale and the flag of `part` are those of `scheme`, as far as it has them; it may be without some
+/// of the three, and then says nothing of them. Descriptions and names of levels do not matter.
+fn is_part_of(part: &Scheme, scheme: &Scheme) -> bool {
     let topics = |scheme: &Scheme| scheme.topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>();
     let levels = |scheme: &Scheme| {
         let scale = scheme.scale.as_ref()?;
         Some((scale.name.clone(), scale.levels.iter().map(|level| level.code).collect::<Vec<_>>()))
     };
-    topics(one) == topics(other) && levels(one) == levels(other) && one.boilerplate == other.boilerplate
+    let has_topics = part.topics.is_empty() || topics(part) == topics(scheme);
+    let has_levels = part.scale.is_none() || levels(part) == levels(scheme);
+    has_topics && has_levels && (!part.boilerplate || scheme.boilerplate)
 }
 
 impl Reporting {

@@ -100,6 +100,11 @@ impl From<Weights> for ClassWeights {
 pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
     check_output(&args.output, args.engine.model.as_deref(), "fit")?;
     let name = bundle_name(args)?;
+    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
+    if args.keep_heads {
+        source.check_is_bundle()?;
+    }
+    source.check_encoder()?;
     let classifier = open_classifier(&args.engine)?;
     let info = classifier.info();
     let scheme = Arc::new(scheme(args, &info.scheme, console)?);
@@ -121,7 +126,7 @@ pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut fitted = pool.install(|| fit_heads(&sample, &options))?;
-    write(args, &name, &classifier, &scheme, &gold, &mut fitted)?;
+    write(args, &name, &source, &classifier, &scheme, &gold, &mut fitted)?;
 
     let written = Classifier::open(&args.output)?;
     let text = format!(
@@ -217,6 +222,7 @@ fn vectors(classifier: &Classifier, items: &[GoldItem], space: VectorSpace) -> a
 fn write(
     args: &Fit,
     name: &str,
+    source: &BundleSource,
     classifier: &Classifier,
     scheme: &Scheme,
     gold: &FitGold,
@@ -235,7 +241,6 @@ fn write(
     };
     fitted.calibration.fitted_on = origin.fitted_on();
     let card = fitted.card(&origin);
-    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
     let output: &Path = &args.output;
     if args.keep_heads {
         let (scheme, calibration) = fitted.beside(info, scheme);

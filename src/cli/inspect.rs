@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Context;
-use detente::calibration::Decision;
-use detente::{BundleInfo, Classifier};
+use detente::calibration::{Decision, TopicDecision};
+use detente::{BundleInfo, Classifier, HeadKind};
 use serde_json::{Value, json};
 
 use crate::cli::args::Inspect;
@@ -53,7 +53,25 @@ fn as_json(classifier: &Classifier, source: &str) -> Value {
         "cpu_features": cpu_features(),
         "scheme": info.scheme.as_ref(),
         "calibration": info.calibration,
+        "checkpoint": info.checkpoint.as_ref().map(|checkpoint| json!({
+            "head": head(&checkpoint.head),
+            "labels": checkpoint.labels,
+            "prefix": checkpoint.prefix,
+            "missing": checkpoint.missing,
+        })),
     })
+}
+
+/// The head in words.
+fn head(kind: &HeadKind) -> &'static str {
+    match kind {
+        HeadKind::Encoder => "none, a plain encoder",
+        HeadKind::SingleLabel => "one label of many (softmax)",
+        HeadKind::MultiLabel => "several labels or none (sigmoid)",
+        HeadKind::Regression => "one number (regression)",
+        HeadKind::Nli(_) => "natural-language inference",
+        _ => "unknown",
+    }
 }
 
 fn as_text(classifier: &Classifier, source: &str) -> Result<String, std::fmt::Error> {
@@ -62,8 +80,10 @@ fn as_text(classifier: &Classifier, source: &str) -> Result<String, std::fmt::Er
     writeln!(out, "{} {} ({})", info.name, info.version, info.id)?;
     let features = cpu_features();
     let cpu = if features.is_empty() { "no special features".to_owned() } else { features.join(" ") };
+    let languages = if info.languages.is_empty() { "none validated".to_owned() } else { info.languages.join(" ") };
+    let is_checkpoint = info.checkpoint.is_some();
     let rows = [
-        ("bundle", format!("{source}, {:.1} MB", info.bytes as f64 / 1e6)),
+        (if is_checkpoint { "checkpoint" } else { "bundle" }, format!("{source}, {:.1} MB", info.bytes as f64 / 1e6)),
         ("sha256", info.sha256.clone()),
         ("license", info.license.clone()),
         ("encoder", info.encoder.clone()),
@@ -72,7 +92,7 @@ fn as_text(classifier: &Classifier, source: &str) -> Result<String, std::fmt::Er
             format!("{:.1} million parameters, {} pieces of vocabulary", info.parameters as f64 / 1e6, info.vocabulary),
         ),
         ("windows", format!("{} tokens, one every {}", info.max_length, info.stride)),
-        ("languages", info.languages.join(" ")),
+        ("languages", languages),
         ("kernel", format!("{}, {} threads", info.kernel, classifier.threads())),
         ("cpu", cpu),
         (
@@ -84,8 +104,22 @@ fn as_text(classifier: &Classifier, source: &str) -> Result<String, std::fmt::Er
     for (name, value) in rows {
         writeln!(out, "  {name:<11} {value}")?;
     }
+    if let Some(checkpoint) = &info.checkpoint {
+        writeln!(out, "  {:<11} {}", "head", head(&checkpoint.head))?;
+        if !checkpoint.labels.is_empty() {
+            writeln!(out, "  {:<11} {}", "own labels", checkpoint.labels.join(", "))?;
+        }
+        if !checkpoint.prefix.is_empty() {
+            writeln!(out, "  {:<11} {:?} before every text", "prefix", checkpoint.prefix)?;
+        }
+        if let Some(missing) = &checkpoint.missing {
+            writeln!(out, "\n{} {missing}.", info.id)?;
+        }
+    }
     labels(&mut out, info)?;
-    writeln!(out, "\n`detente inspect --card` prints the model card: data, evaluation, limits.")?;
+    if !info.card.is_empty() {
+        writeln!(out, "\n`detente inspect --card` prints the model card: data, evaluation, limits.")?;
+    }
     Ok(out)
 }
 
@@ -93,7 +127,11 @@ fn as_text(classifier: &Classifier, source: &str) -> Result<String, std::fmt::Er
 fn labels(out: &mut String, info: &BundleInfo) -> std::fmt::Result {
     let width = info.scheme.topics.iter().map(|topic| topic.name.chars().count()).max().unwrap_or(0);
     if !info.scheme.topics.is_empty() {
-        writeln!(out, "\nTopics: each applies from its threshold on; probability = sigmoid(scale × logit + offset)")?;
+        let rule = match info.calibration.topic_decision {
+            TopicDecision::Thresholds => "each applies from its threshold on",
+            TopicDecision::Highest => "the most probable one applies, from its threshold on",
+        };
+        writeln!(out, "\nTopics: {rule}; probability = sigmoid(scale × logit + offset)")?;
     }
     for (topic, calibration) in info.scheme.topics.iter().zip(&info.calibration.topics) {
         write!(out, "  {:<width$}  threshold {:.3}  ", topic.name, calibration.threshold)?;
@@ -111,7 +149,8 @@ fn labels(out: &mut String, info: &BundleInfo) -> std::fmt::Result {
             Decision::Median => "the median level".to_owned(),
             Decision::Cutpoints { cutpoints } => format!("the expected value, cut at {cutpoints:?}"),
         };
-        let name = scale.name[..1].to_uppercase() + &scale.name[1..];
+        let mut letters = scale.name.chars();
+        let name: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
         writeln!(
             out,
             "\n{name}: {rule}; temperature {:.3}, offsets {:?}",

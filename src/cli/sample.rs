@@ -82,6 +82,7 @@ pub(crate) fn sample(args: &Sample, console: &Console) -> anyhow::Result<Exit> {
         console.error(problem);
     }
     let classifier = open_classifier(&args.engine)?;
+    classifier.check_labels()?;
     if !args.output.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir()) {
         bail!("cannot write {}: its folder does not exist; make it first", args.output.display());
     }

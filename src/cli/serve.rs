@@ -145,7 +145,7 @@ pub(crate) fn serve(args: &Serve) -> anyhow::Result<Exit> {
         logs_texts: args.log_texts,
     };
     let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let builder = classifier_builder(&args.engine);
+    let builder = classifier_builder(&args.engine)?;
     let model = args.engine.model.clone();
     let open = move || match &model {
         Some(folder) => builder.clone().open(folder),

@@ -84,6 +84,8 @@ impl From<CalibrationMethod> for Method {
 /// If the gold may not be fitted on, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
     check_output(&args.output, args.engine.model.as_deref(), "tune")?;
+    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
+    source.check_is_bundle()?;
     let classifier = open_classifier(&args.engine)?;
     let info = classifier.info();
     let gold = read_gold(args, &classifier)?;
@@ -110,7 +112,6 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
         bail!("no label could be fitted ({}); give more items, with each label and without it", reasons.join("; "));
     }
     tuned.calibration.fitted_on = fitted_on(args, &gold, &tuned.kept, &info.calibration);
-    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
     source.recalibrate(&tuned.calibration, &args.output)?;
     let written = Classifier::open(&args.output)?;
     let text = format!(

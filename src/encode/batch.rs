@@ -44,8 +44,10 @@ mod tests {
     #[test]
     fn every_window_is_in_one_batch_and_budgets_hold() {
         let lengths = [3usize, 90, 12, 12, 1, 50, 7, 200];
-        let windows: Vec<Window> =
-            lengths.iter().map(|&length| Window { ids: vec![0; length], new_tokens: length }).collect();
+        let windows: Vec<Window> = lengths
+            .iter()
+            .map(|&length| Window { ids: vec![0; length], type_ids: Vec::new(), new_tokens: length })
+            .collect();
         let list: Vec<&Window> = windows.iter().collect();
         for budget in [1, 60, 100, 1000] {
             let batches = batches(&list, budget);

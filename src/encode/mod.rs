@@ -3,7 +3,9 @@
 //! In: texts. Out: [`Encoding`]s (ids cut into windows), then [`Batch`]es of windows for the encoder.
 
 mod batch;
+mod pair;
 mod tokenizer;
 
 pub(crate) use batch::{Batch, batches};
-pub(crate) use tokenizer::{Encoding, TextTokenizer, Window};
+pub(crate) use pair::PairFrame;
+pub(crate) use tokenizer::{Encoding, Prompt, TextTokenizer, Window};

@@ -1,13 +1,15 @@
 //! Text to token ids, in as many windows as the text needs: nothing is ever cut off.
 
+use std::ops::Range;
+
 use tokenizers::Tokenizer;
 
 use crate::error::{BundleFault, Error, Result};
 use crate::text::joined;
 
 /// Texts longer than this many bytes are tokenized in pieces cut at white space, so that the tokenizer's own
-/// bookkeeping (some 100 bytes a byte of text) stays small however long a paragraph is. Tokenizers that split at white
-/// space, as all of the BERT and XLM-R family do, give the same ids either way.
+/// bookkeeping (some 100 bytes a byte of text) stays small however long a paragraph is. Tokenizers that split before white
+/// space, as those of all families here do, give the same ids either way.
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// One slice of a text's tokens, with the special tokens around it: what the encoder sees at once.
@@ -15,6 +17,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 pub(crate) struct Window {
     /// Token ids, special tokens included; at most `max_length`.
     pub(crate) ids: Vec<u32>,
+    /// Token type of each; empty if all are of type 0, as those of a text that stands alone.
+    pub(crate) type_ids: Vec<u32>,
     /// Tokens of the text that no window before this one holds.
     pub(crate) new_tokens: usize,
 }
@@ -33,15 +37,31 @@ pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
+    prompt: Prompt,
     capacity: usize,
     stride: usize,
+}
+
+/// What is done to every text before it is tokenized.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Prompt {
+    /// Stands before the text (`query: `), in every window.
+    pub(crate) prefix: String,
+    /// Whether letters are made lower case.
+    pub(crate) lower_case: bool,
 }
 
 impl TextTokenizer {
     /// Reads a `tokenizer.json`. Padding and truncation that the file may ask for are switched off.
     ///
-    /// `max_length` counts special tokens, `stride` is the step from window to window in tokens of the text.
-    pub(crate) fn read(json: &[u8], max_length: usize, stride: usize) -> Result<Self, BundleFault> {
+    /// `max_length` counts special tokens, `stride` is the step from window to window in tokens of the text; `None` takes
+    /// three quarters of what a window holds.
+    pub(crate) fn read(
+        json: &[u8],
+        max_length: usize,
+        stride: Option<usize>,
+        prompt: Prompt,
+    ) -> Result<Self, BundleFault> {
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(BundleFault::Tokenizer)?;
         tokenizer.with_truncation(None).map_err(BundleFault::Tokenizer)?;
         tokenizer.with_padding(None);
@@ -50,18 +70,20 @@ impl TextTokenizer {
         let before = special.iter().take_while(|&&mask| mask == 1).count();
         let after = special[before..].iter().rev().take_while(|&&mask| mask == 1).count();
         let ids = probe.get_ids();
-        let (prefix, suffix) = (ids[..before].to_vec(), ids[ids.len() - after..].to_vec());
-        let capacity = max_length.saturating_sub(before + after);
+        let (mut prefix, suffix) = (ids[..before].to_vec(), ids[ids.len() - after..].to_vec());
+        let of_prompt = tokenizer.encode(prompt.prefix.trim(), false).map_err(BundleFault::Tokenizer)?;
+        prefix.extend_from_slice(of_prompt.get_ids());
+        let capacity = max_length.saturating_sub(prefix.len() + after);
+        let stride = stride.unwrap_or((capacity * 3 / 4).max(1));
         if stride == 0 || stride > capacity {
-            return Err(BundleFault::Inconsistent {
-                file: "bundle.json".into(),
-                problem: format!(
-                    "the stride is {stride}; with max_length {max_length} it must lie between 1 and {capacity}, \
-                     or windows would skip tokens"
-                ),
-            });
+            return Err(BundleFault::Stride { stride, max_length, capacity });
         }
-        Ok(Self { tokenizer, prefix, suffix, capacity, stride })
+        Ok(Self { tokenizer, prefix, suffix, prompt, capacity, stride })
+    }
+
+    /// Step from window to window, in tokens of the text.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
     }
 
     /// One more than the largest id that can occur, added tokens included.
@@ -69,21 +91,37 @@ impl TextTokenizer {
         self.tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
     }
 
+    /// Two short texts as the post-processor puts them together.
+    pub(crate) fn probe_pair(&self) -> Result<tokenizers::Encoding, BundleFault> {
+        self.tokenizer.encode(("a", "a"), true).map_err(BundleFault::Tokenizer)
+    }
+
     /// The windows of a text. White space is joined first: a line break inside a paragraph is a space.
     pub(crate) fn encode(&self, text: &str) -> Result<Encoding> {
-        let ids = self.ids(&joined(text))?;
-        let mut windows = Vec::with_capacity(1 + ids.len() / self.stride);
-        let (mut start, mut seen) = (0, 0);
-        loop {
-            let end = ids.len().min(start + self.capacity);
-            let window = [&self.prefix, &ids[start..end], &self.suffix].concat();
-            windows.push(Window { ids: window, new_tokens: end - seen });
-            if end == ids.len() {
-                return Ok(Encoding { windows, tokens: ids.len() });
-            }
-            seen = end;
-            start += self.stride;
+        let ids = self.content_ids(text)?;
+        let windows = slices(ids.len(), self.capacity, self.stride).map(|slice| Window {
+            ids: [&self.prefix, &ids[slice.range.clone()], &self.suffix].concat(),
+            type_ids: Vec::new(),
+            new_tokens: slice.new_tokens,
+        });
+        Ok(Encoding { windows: windows.collect(), tokens: ids.len() })
+    }
+
+    /// Ids of a text without special tokens and those of the prompt.
+    pub(crate) fn content_ids(&self, text: &str) -> Result<Vec<u32>> {
+        let text = joined(text);
+        let text = if self.prompt.lower_case { text.to_lowercase().into() } else { text };
+        if self.prompt.prefix.is_empty() {
+            return self.ids(&text);
         }
+        // A text behind a prompt may begin with another token than one that stands alone.
+        let mut ids = self.ids(&format!("{}{text}", self.prompt.prefix))?;
+        let of_prompt = self.ids(self.prompt.prefix.trim())?;
+        if ids.starts_with(&of_prompt) {
+            ids.drain(..of_prompt.len());
+            return Ok(ids);
+        }
+        self.ids(&text)
     }
 
     fn ids(&self, text: &str) -> Result<Vec<u32>> {
@@ -95,7 +133,26 @@ impl TextTokenizer {
     }
 }
 
-/// Cuts a text with joined white space into pieces of at most [`PIECE_BYTES`], at spaces where there are any.
+/// Part of a text's tokens.
+pub(crate) struct Slice {
+    pub(crate) range: Range<usize>,
+    /// Tokens that no slice before this one holds.
+    pub(crate) new_tokens: usize,
+}
+
+/// Cuts `tokens` tokens into slices of at most `capacity`, one every `stride`; one at least.
+pub(crate) fn slices(tokens: usize, capacity: usize, stride: usize) -> impl Iterator<Item = Slice> {
+    let mut next = Some((0, 0));
+    std::iter::from_fn(move || {
+        let (start, seen) = next?;
+        let end = tokens.min(start + capacity);
+        next = (end < tokens).then_some((start + stride, end));
+        Some(Slice { range: start..end, new_tokens: end - seen })
+    })
+}
+
+/// Cuts a text with joined white space into pieces of at most [`PIECE_BYTES`], before spaces where there are any: byte-level
+/// tokenizers make the space a part of the word behind it, all others pass over it.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -108,7 +165,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
         let limit = rest.floor_char_boundary(PIECE_BYTES);
         let cut = rest[..limit].rfind(' ').filter(|&space| space > 0).unwrap_or(limit);
         let (piece, tail) = rest.split_at(cut);
-        rest = tail.strip_prefix(' ').unwrap_or(tail);
+        rest = tail;
         Some(piece)
     })
 }
@@ -124,7 +181,7 @@ mod tests {
     const STRIDE: usize = 24;
 
     fn tiny() -> TextTokenizer {
-        TextTokenizer::read(TINY, MAX_LENGTH, STRIDE).unwrap()
+        TextTokenizer::read(TINY, MAX_LENGTH, Some(STRIDE), Prompt::default()).unwrap()
     }
 
     #[test]
@@ -198,7 +255,7 @@ mod tests {
     #[test]
     fn a_stride_that_skips_tokens_is_refused() {
         for stride in [0, MAX_LENGTH - 1, MAX_LENGTH, 1000] {
-            let fault = TextTokenizer::read(TINY, MAX_LENGTH, stride).err().expect("refused");
+            let fault = TextTokenizer::read(TINY, MAX_LENGTH, Some(stride), Prompt::default()).err().expect("refused");
             assert!(fault.to_string().contains("stride"), "{stride}: {fault}");
         }
     }

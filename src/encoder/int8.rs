@@ -1,4 +1,4 @@
-//! The BERT family on our own kernels: int8 matrix products, everything between them in f32.
+//! BERT and RoBERTa on our own kernels: int8 matrix products, everything between them in f32.
 //!
 //! Windows of a batch lie one after the other in (M, H) rows without padding; only attention looks at more than one row,
 //! and at those of its own window. So a window's vector does not depend on what else is in the batch.
@@ -25,7 +25,7 @@ pub(crate) struct Int8Encoder {
     intermediate_size: usize,
     epsilon: f32,
     words: Int8Matrix,
-    /// (positions, H), the embedding of token type 0 added.
+    /// (positions, H) from the first token's on, the embedding of token type 0 added.
     positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
@@ -98,7 +98,9 @@ impl Int8Encoder {
                 output_norm: norm(format!("{prefix}.output"))?,
             })
         };
-        let mut positions = weights.f32("embeddings.position_embeddings.weight", &[config.max_positions, h])?;
+        let rows = config.first_position + config.max_tokens;
+        let mut positions = weights.f32("embeddings.position_embeddings.weight", &[rows, h])?;
+        positions.drain(..config.first_position * h);
         let types = weights.f32("embeddings.token_type_embeddings.weight", &[config.token_types, h])?;
         for row in positions.chunks_exact_mut(h) {
             row.iter_mut().zip(&types).for_each(|(number, kind)| *number += kind);

@@ -1,11 +1,12 @@
 //! The transformer: batches of token ids to one vector a window.
 //!
-//! In: [`Batch`]es. Out: B vectors of H numbers, pooled. [`candle`] is the reference for every family; [`int8`] runs the
-//! BERT family on our own [`crate::kernels`]; [`hash`] stands in for a transformer where text, batching, output and long
-//! runs are tested without arithmetic.
+//! In: [`Batch`]es. Out: B vectors of H numbers, pooled. [`candle`] is the reference for every family; [`int8`] runs
+//! BERT and RoBERTa on our own [`crate::kernels`]; [`hash`] stands in for a transformer where text, batching, output and
+//! long runs are tested without arithmetic.
 
 mod candle;
 mod config;
+mod device;
 mod hash;
 mod int8;
 mod weights;
@@ -16,8 +17,8 @@ use crate::encode::Batch;
 use crate::error::{BundleFault, Error, Result};
 use crate::kernels;
 
-use config::Activation;
-pub(crate) use config::{EncoderConfig, Family};
+pub(crate) use config::{Activation, EncoderConfig, Family};
+pub use device::Device;
 pub(crate) use weights::Weights;
 
 /// One implementation of the encoder.
@@ -63,6 +64,7 @@ pub(crate) struct EncoderOptions {
     pub(crate) precision: Precision,
     /// Name of a kernel to force (`scalar`), for debugging; it must be among [`kernels::names`].
     pub(crate) kernel: Option<String>,
+    pub(crate) device: Device,
 }
 
 impl EncoderOptions {
@@ -77,7 +79,7 @@ impl EncoderOptions {
     }
 }
 
-/// Builds the encoder that a configuration asks for; every tensor it needs is checked for presence, shape and finiteness.
+/// Builds the encoder that a configuration asks for; every tensor it needs is checked for presence, shape, type and finiteness.
 pub(crate) fn load(
     config: &EncoderConfig,
     pooling: Pooling,
@@ -86,7 +88,7 @@ pub(crate) fn load(
 ) -> Result<Box<dyn Encoder>, BundleFault> {
     let missing = || BundleFault::Inconsistent {
         file: "bundle.json".into(),
-        problem: "a bert bundle needs encoder.safetensors among its files".into(),
+        problem: format!("a {} bundle needs encoder.safetensors among its files", config.family.name()),
     };
     if config.family == Family::Hash {
         return Ok(Box::new(hash::HashEncoder::new(config.hidden_size)));
@@ -94,20 +96,31 @@ pub(crate) fn load(
     let weights = weights.ok_or_else(missing)?;
     let kernel = kernels::detect(options.kernel.as_deref());
     let int8 = match options.precision {
-        Precision::F32 => false,
-        Precision::Int8 => true,
+        Precision::F32 => None,
+        Precision::Int8 => Some(no_int8(config, options.device)),
         Precision::Auto => {
-            weights.is_int8("encoder.layer.0.output.dense.weight")
-                && config.activation == Activation::Gelu
-                && kernel.is_fast()
+            let is_stored = weights.is_int8("encoder.layer.0.output.dense.weight");
+            let is_faster = no_int8(config, options.device).is_none() && kernel.is_fast();
+            (is_stored && is_faster).then_some(None)
         }
     };
-    match (int8, config.activation) {
-        (false, _) => Ok(Box::new(candle::BertEncoder::load(config, pooling, weights)?)),
-        (true, Activation::Gelu) => Ok(Box::new(int8::Int8Encoder::load(config, pooling, weights, kernel)?)),
-        (true, other) => Err(BundleFault::Inconsistent {
+    match int8 {
+        None => Ok(Box::new(candle::CandleEncoder::load(config, pooling, weights, &options.device.open()?)?)),
+        Some(None) => Ok(Box::new(int8::Int8Encoder::load(config, pooling, weights, kernel)?)),
+        Some(Some(reason)) => Err(BundleFault::Inconsistent {
             file: "config.json".into(),
-            problem: format!("int8 computes the activation \"gelu\" only, not {other:?}; use --precision f32"),
+            problem: format!("int8 arithmetic {reason}; use --precision f32"),
         }),
     }
+}
+
+/// Why int8 arithmetic cannot compute this, if it cannot.
+fn no_int8(config: &EncoderConfig, device: Device) -> Option<String> {
+    if !matches!(config.family, Family::Bert | Family::Roberta) {
+        return Some(format!("is there for bert and roberta, not for {}", config.family.name()));
+    }
+    if config.activation != Activation::Gelu {
+        return Some(format!("computes the activation \"gelu\" only, not {:?}", config.activation));
+    }
+    (device != Device::Cpu).then(|| "runs on the CPU only".into())
 }

@@ -1,13 +1,24 @@
 //! Tensors of a safetensors file, checked and widened to f32.
 
-use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
+
+use crate::encoder::Family;
 use crate::error::BundleFault;
 
-/// A safetensors file of a bundle.
+/// The safetensors of a bundle or a checkpoint, in one file or several.
+#[derive(Clone)]
 pub(crate) struct Weights<'b> {
-    file: &'static str,
+    shards: Arc<[Shard<'b>]>,
+    /// What stands before every name that is asked for.
+    prefix: &'static str,
+}
+
+struct Shard<'b> {
+    file: String,
     tensors: SafeTensors<'b>,
 }
 
@@ -19,21 +30,56 @@ pub(crate) struct Int8Matrix {
 
 impl<'b> Weights<'b> {
     /// Reads the header; `file` is the name that messages give.
-    pub(crate) fn read(file: &'static str, bytes: &'b [u8]) -> Result<Self, BundleFault> {
-        let tensors =
-            SafeTensors::deserialize(bytes).map_err(|source| BundleFault::Tensors { file: file.into(), source })?;
-        Ok(Self { file, tensors })
+    pub(crate) fn read(file: &str, bytes: &'b [u8]) -> Result<Self, BundleFault> {
+        Self::read_shards(&[(file, bytes)])
+    }
+
+    /// Reads the headers of files that hold the tensors together; there is one at least.
+    pub(crate) fn read_shards(files: &[(&str, &'b [u8])]) -> Result<Self, BundleFault> {
+        let shard = |&(file, bytes): &(&str, &'b [u8])| {
+            let tensors = SafeTensors::deserialize(bytes).map_err(|source| unreadable(file, bytes, source))?;
+            Ok(Shard { file: file.into(), tensors })
+        };
+        Ok(Self { shards: files.iter().map(shard).collect::<Result<_, _>>()?, prefix: "" })
+    }
+
+    /// The same tensors, asked for by what stands behind the prefix.
+    fn under(&self, prefix: &'static str) -> Self {
+        Self { shards: Arc::clone(&self.shards), prefix }
+    }
+
+    /// The encoder's own tensors, whatever stands before their names.
+    pub(crate) fn of_encoder(&self, family: Family) -> Self {
+        let prefix = family.prefix();
+        let has_prefix = self.contains(&format!("{prefix}{}", family.word_embeddings()));
+        self.under(if has_prefix { prefix } else { "" })
+    }
+
+    /// All weights, by what stands behind the prefix, under the names that are asked for; the pooler, which belongs to a head,
+    /// is left out.
+    pub(crate) fn tensors(&self) -> BTreeMap<String, TensorView<'_>> {
+        let tensors = self.shards.iter().flat_map(|shard| shard.tensors.iter());
+        let named = tensors.filter_map(|(name, view)| Some((name.strip_prefix(self.prefix)?, view)));
+        let kept = named.filter(|(name, view)| is_weight(name, view) && !name.starts_with("pooler."));
+        kept.map(|(name, view)| (new_name(name), view)).collect()
     }
 
     /// Whether a tensor of that name is there.
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.tensors.tensor(name).is_ok()
+        self.find(name).is_some()
+    }
+
+    /// Number of weights; scales of int8 tensors are none.
+    pub(crate) fn count(&self) -> usize {
+        let tensors = self.shards.iter().flat_map(|shard| shard.tensors.iter());
+        let named = tensors.filter(|(name, view)| name.starts_with(self.prefix) && is_weight(name, view));
+        named.map(|(_, view)| view.shape().iter().product::<usize>()).sum()
     }
 
     /// A tensor as f32, row-major, of exactly the expected shape, all values finite. I8 is multiplied by its row's scale
     /// in `<name>.scale`: those products are what the model means.
     pub(crate) fn f32(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, BundleFault> {
-        let view = self.view(name, expected)?;
+        let (file, view) = self.view(name, expected)?;
         let data = view.data();
         let values: Vec<f32> = match view.dtype() {
             Dtype::F32 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
@@ -48,14 +94,14 @@ impl<'b> Weights<'b> {
             }
             other => {
                 return Err(BundleFault::Dtype {
-                    file: self.file.into(),
-                    tensor: name.into(),
+                    file: file.into(),
+                    tensor: self.full(name),
                     found: format!("{other:?}"),
                 });
             }
         };
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(BundleFault::NotFinite { file: self.file.into(), tensor: name.into() });
+            return Err(BundleFault::NotFinite { file: file.into(), tensor: self.full(name) });
         }
         Ok(values)
     }
@@ -63,7 +109,7 @@ impl<'b> Weights<'b> {
     /// A matrix as int8 rows with a scale for each, and whether it is stored so; other types are quantised here, each row
     /// to 127 steps either way.
     pub(crate) fn int8(&self, name: &str, rows: usize, columns: usize) -> Result<Int8Matrix, BundleFault> {
-        let view = self.view(name, &[rows, columns])?;
+        let (_, view) = self.view(name, &[rows, columns])?;
         if view.dtype() == Dtype::I8 {
             let scales = self.f32(&format!("{name}.scale"), &[rows])?;
             return Ok(Int8Matrix { values: view.data().iter().map(|byte| byte.cast_signed()).collect(), scales });
@@ -80,33 +126,87 @@ impl<'b> Weights<'b> {
 
     /// Whether a tensor is stored as int8.
     pub(crate) fn is_int8(&self, name: &str) -> bool {
-        self.tensors.tensor(name).is_ok_and(|view| view.dtype() == Dtype::I8)
+        self.find(name).is_some_and(|(_, view)| view.dtype() == Dtype::I8)
     }
 
     /// The shape of a tensor.
     pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>, BundleFault> {
-        match self.tensors.tensor(name) {
-            Ok(view) => Ok(view.shape().to_vec()),
-            Err(_) => Err(self.missing(name)),
-        }
+        self.find(name).map(|(_, view)| view.shape().to_vec()).ok_or_else(|| self.missing(name))
     }
 
-    fn view(&self, name: &str, expected: &[usize]) -> Result<TensorView<'_>, BundleFault> {
-        let view = self.tensors.tensor(name).map_err(|_| self.missing(name))?;
+    fn view(&self, name: &str, expected: &[usize]) -> Result<(&str, TensorView<'_>), BundleFault> {
+        let (file, view) = self.find(name).ok_or_else(|| self.missing(name))?;
         if view.shape() != expected {
             return Err(BundleFault::Shape {
-                file: self.file.into(),
-                tensor: name.into(),
+                file: file.into(),
+                tensor: self.full(name),
                 expected: expected.to_vec(),
                 found: view.shape().to_vec(),
             });
         }
-        Ok(view)
+        Ok((file, view))
+    }
+
+    /// The tensor and the file that it is in.
+    fn find(&self, name: &str) -> Option<(&str, TensorView<'_>)> {
+        let full = self.full(name);
+        let find = |name: &str| {
+            self.shards.iter().find_map(|shard| Some((shard.file.as_str(), shard.tensors.tensor(name).ok()?)))
+        };
+        find(&full).or_else(|| find(&old_name(&full)?))
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     fn missing(&self, name: &str) -> BundleFault {
-        BundleFault::MissingTensor { file: self.file.into(), tensor: name.into() }
+        let files: Vec<&str> = self.shards.iter().map(|shard| shard.file.as_str()).collect();
+        BundleFault::MissingTensor { file: files.join(", "), tensor: self.full(name) }
     }
+}
+
+/// The name that checkpoints older than PyTorch's layer norm give to the same tensor; transformers renames them, too.
+fn old_name(name: &str) -> Option<String> {
+    let old = |new: &str, old: &str| Some(format!("{}{old}", name.strip_suffix(new)?));
+    old("LayerNorm.weight", "LayerNorm.gamma").or_else(|| old("LayerNorm.bias", "LayerNorm.beta"))
+}
+
+/// The other way round.
+fn new_name(name: &str) -> String {
+    name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+}
+
+fn is_weight(name: &str, view: &TensorView<'_>) -> bool {
+    !name.ends_with(".scale") && matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::I8)
+}
+
+/// Says what is wrong with a file that holds no safetensors.
+fn unreadable(file: &str, bytes: &[u8], source: SafeTensorError) -> BundleFault {
+    let file = file.to_owned();
+    if bytes.starts_with(b"version https://git-lfs") {
+        return BundleFault::Pointer { file };
+    }
+    match whole_size(bytes) {
+        Some(expected) if (bytes.len() as u64) < expected => {
+            BundleFault::CutShort { file, expected, found: bytes.len() as u64 }
+        }
+        _ => BundleFault::Tensors { file, source },
+    }
+}
+
+/// Bytes that a safetensors file has by its own header, if there is one.
+fn whole_size(bytes: &[u8]) -> Option<u64> {
+    /// Longest header that the format allows.
+    const LONGEST: u64 = 100_000_000;
+    let length = bytes.first_chunk().map(|&length| u64::from_le_bytes(length)).filter(|&length| length <= LONGEST)?;
+    let begin = length + 8;
+    let Some(header) = bytes.get(8..begin as usize) else {
+        return bytes.get(8).is_none_or(|&first| first == b'{').then_some(begin);
+    };
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).ok()?;
+    let ends = header.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+    begin.checked_add(ends.max().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -232,6 +232,8 @@ impl Record<'_> {
         // Unlike elsewhere, an empty cell of topics is a label: none applies.
         let topics = match self.fields.get(&topics) {
             None | Some(Value::Null) => None,
+            // Topics that the scheme does not have at all are not its concern.
+            Some(_) if scheme.topics.is_empty() => None,
             Some(value) => self.topics(&topics, value, scheme)?,
         };
         let level = match &scheme.scale {
@@ -250,7 +252,7 @@ impl Record<'_> {
             None => None,
         };
         let boilerplate = if scheme.boilerplate { self.flag(&field("boilerplate"))? } else { None };
-        Ok(Labels { topics: topics.filter(|_| !scheme.topics.is_empty()), level, boilerplate })
+        Ok(Labels { topics, level, boilerplate })
     }
 
     fn topics(&self, field: &str, value: &Value, scheme: &Scheme) -> Result<Option<Vec<bool>>> {

@@ -34,6 +34,7 @@ impl Engine {
     /// What `open` says; [`Error::Serve`] if the system gives no threads.
     pub(crate) fn start(open: Opener, limits: &Limits, metrics: Arc<Metrics>) -> Result<Self> {
         let classifier = open()?;
+        classifier.check_labels()?;
         metrics.use_bundle(&classifier.info().id, classifier.info().kernel);
         let options = QueueOptions { bytes: limits.queue_bytes, batch_tokens: limits.batch_tokens };
         let queue = Queue::start(options, classifier.threads(), Arc::clone(&metrics));
@@ -58,6 +59,7 @@ impl Engine {
         let opened = tokio::task::spawn_blocking(move || (engine.open)());
         let broken = |join| Error::Serve { doing: "open the bundle".into(), source: std::io::Error::other(join) };
         let opened = opened.await.map_err(broken).and_then(|opened| opened);
+        let opened = opened.and_then(|classifier| classifier.check_labels().map(|()| classifier));
         self.metrics.reload(if opened.is_ok() { "changed" } else { "failed" });
         let next = Arc::new(opened.inspect_err(|error| tracing::error!(%error, "the bundle in use stays"))?);
         let now = next.info().id.clone();

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::calibration::{Calibration, Decision, FlagCalibration, ScaleCalibration, TopicCalibration};
+use crate::calibration::{Calibration, Decision, FlagCalibration, ScaleCalibration, TopicCalibration, TopicDecision};
 use crate::error::Result;
 use crate::eval::baseline::majority;
 use crate::eval::figure::{Metric, Scope};
@@ -205,6 +205,7 @@ fn flat(sample: &FitSample<'_>) -> Calibration {
     let topics = sample.scheme.topics.iter().enumerate();
     Calibration {
         topics: topics.map(|(index, topic)| TopicCalibration::of(&topic.name, flag(Label::Topic(index)))).collect(),
+        topic_decision: TopicDecision::Thresholds,
         scale: sample.scheme.scale.as_ref().map(|scale| ScaleCalibration {
             temperature: 1.0,
             offsets: vec![0.0; ScaleHead::Cumulative.logits(scale.levels.len())],

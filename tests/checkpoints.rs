@@ -1,0 +1,667 @@
+//! Checkpoints of transformers through the library's front door: what their heads say becomes a prediction, a map makes it one of
+//! another scheme, and each way of being broken has a message of its own. That the numbers are PyTorch's is tested beside the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use detente::{Classifier, HeadKind, LabelMap, Nli, Precision, Prediction};
+use serde_json::{Value, json};
+
+/// Two f32 implementations of one graph, then exponentials.
+const TOLERANCE: f32 = 1e-4;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints").join(name)
+}
+
+/// Texts and what PyTorch says of them.
+fn reference(name: &str) -> Vec<(Vec<String>, Vec<f32>)> {
+    let json: Value = serde_json::from_slice(&fs::read(fixture(name).join("reference.json")).unwrap()).unwrap();
+    let texts: Vec<Vec<String>> = serde_json::from_value(json["texts"].clone()).unwrap();
+    let logits: Vec<Vec<f32>> = serde_json::from_value(json["alone"].clone()).unwrap();
+    texts.into_iter().zip(logits).collect()
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
+    logits.iter().map(|logit| logit.exp() / sum).collect()
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+fn near(case: &str, found: f32, expected: f32) {
+    assert!((found - expected).abs() < TOLERANCE, "{case}: {found}, not {expected}");
+}
+
+fn topics(prediction: &Prediction) -> (Vec<f32>, Vec<&str>) {
+    let probabilities = prediction.topics().map(|topic| topic.probability).collect();
+    (probabilities, prediction.topics().filter(|topic| topic.applies).map(|topic| topic.name).collect())
+}
+
+fn map(toml: &str) -> LabelMap {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("map.toml");
+    fs::write(&path, toml).unwrap();
+    LabelMap::open(path).unwrap()
+}
+
+#[test]
+fn a_softmax_head_gives_one_label_of_many() {
+    for name in ["bert-single", "xlm-roberta-single-v4", "distilbert-single-v4", "deberta-single", "modernbert-single"]
+    {
+        let classifier = Classifier::open(fixture(name)).unwrap();
+        let info = classifier.info();
+        assert_eq!(info.checkpoint.as_ref().unwrap().head, HeadKind::SingleLabel, "{name}");
+        assert!(info.id.starts_with(&format!("{name}@local+")), "{}", info.id);
+        for (texts, logits) in reference(name) {
+            let prediction = classifier.classify(&texts[0]).unwrap();
+            let (found, applies) = topics(&prediction);
+            let expected = softmax(&logits);
+            for (found, expected) in found.iter().zip(&expected) {
+                near(&format!("{name}: {texts:?}"), *found, *expected);
+            }
+            let best = (0..3).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+            assert_eq!(applies, [["negative", "neutral", "positive"][best]], "{name}: {texts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_sigmoid_head_gives_every_label_that_reaches_one_half() {
+    let name = "xlm-roberta-multi";
+    let classifier = Classifier::open(fixture(name)).unwrap();
+    let names: Vec<&str> = classifier.info().scheme.topics.iter().map(|topic| topic.name.as_str()).collect();
+    assert_eq!(names, ["Defense", "Macroeconomics", "Sports", "International Affairs"]);
+    for (texts, logits) in reference(name) {
+        let prediction = classifier.classify(&texts[0]).unwrap();
+        let (found, applies) = topics(&prediction);
+        found.iter().zip(&logits).for_each(|(found, logit)| near(name, *found, sigmoid(*logit)));
+        let expected: Vec<&str> =
+            names.iter().zip(&logits).filter(|(_, logit)| **logit >= 0.0).map(|(name, _)| *name).collect();
+        assert_eq!(applies, expected, "{texts:?}");
+    }
+}
+
+/// What 8-bit activations may move a probability by, as for bundles of random weights.
+const INT8_TOLERANCE: f32 = 0.08;
+
+#[test]
+fn int8_is_near_f32_where_it_is_there_and_refused_elsewhere() {
+    let open = |name: &str, precision| Classifier::builder().precision(precision).open(fixture(name));
+    for name in ["bert-multi-v4", "xlm-roberta-multi", "roberta-single"] {
+        let [int8, f32] = [Precision::Int8, Precision::F32].map(|precision| open(name, precision).unwrap());
+        assert!(int8.info().kernel.starts_with("int8"), "{}", int8.info().kernel);
+        let mut worst = 0.0f32;
+        for (texts, _) in reference(name) {
+            let [int8, f32] = [&int8, &f32].map(|classifier| topics(&classifier.classify(&texts[0]).unwrap()).0);
+            worst = int8.iter().zip(&f32).fold(worst, |worst, (int8, f32)| worst.max((int8 - f32).abs()));
+        }
+        assert!(worst > 0.0 && worst < INT8_TOLERANCE, "{name}: {worst}");
+        assert!(open(name, Precision::Auto).unwrap().info().kernel.starts_with("candle"), "not without being asked");
+    }
+    let error = open("deberta-single", Precision::Int8).unwrap_err().to_string();
+    assert!(error.contains("int8 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");
+}
+
+#[test]
+fn a_long_text_is_one_judgement_of_a_softmax_and_many_of_sigmoids() {
+    let long = "The guns fell silent. Der Rat hob die Sanktionen auf. ".repeat(20);
+    for name in ["bert-single", "xlm-roberta-multi"] {
+        let prediction = Classifier::open(fixture(name)).unwrap().classify(&long).unwrap();
+        assert!(prediction.windows() > 2, "{name}");
+        let sum: f32 = topics(&prediction).0.iter().sum();
+        assert_eq!((sum - 1.0).abs() < TOLERANCE, name == "bert-single", "{name}: {sum}");
+    }
+}
+
+#[test]
+fn labels_mapped_to_topics_and_boilerplate() {
+    let map = map(r#"
+        [[topics]]
+        name = "military"
+        labels = ["positive"]
+
+        [boilerplate]
+        labels = ["neutral"]
+        "#);
+    let classifier = Classifier::builder().labels(map).open(fixture("bert-single")).unwrap();
+    assert!(classifier.info().scheme.boilerplate);
+    let plain = Classifier::open(fixture("bert-single")).unwrap();
+    assert_ne!(classifier.info().sha256, plain.info().sha256, "the map is a part of what labels depend on");
+    for (texts, logits) in reference("bert-single") {
+        let prediction = classifier.classify(&texts[0]).unwrap();
+        let p = softmax(&logits);
+        let (found, applies) = topics(&prediction);
+        near("military", found[0], p[2]);
+        near("boilerplate", prediction.boilerplate().unwrap(), p[1]);
+        assert_eq!(applies.len() == 1, p[2] > 0.5, "more probable than everything else together: {p:?}");
+    }
+}
+
+#[test]
+fn labels_mapped_to_a_scale() {
+    let map = map(r#"
+        [scale]
+        name = "tone"
+        levels = [
+          { code = -1, name = "good", labels = ["positive"] },
+          { code = 1, name = "bad", labels = ["negative"] },
+        ]
+        "#);
+    let classifier = Classifier::builder().labels(map).open(fixture("distilbert-single-v4")).unwrap();
+    for (texts, logits) in reference("distilbert-single-v4") {
+        let prediction = classifier.classify(&texts[0]).unwrap();
+        let p = softmax(&[logits[2], logits[0]]);
+        near("good", prediction.escalation_probabilities()[0], p[0]);
+        near("mean", prediction.expected_escalation().unwrap(), p[1] - p[0]);
+        assert_eq!(prediction.escalation().unwrap().code, if p[1] > p[0] { 1 } else { -1 });
+        assert_eq!(prediction.topics().count(), 0);
+    }
+}
+
+#[test]
+fn a_number_read_as_a_scale() {
+    let name = "xlm-roberta-regression-v4";
+    let error = Classifier::open(fixture(name)).unwrap().classify("Nein.").unwrap_err().to_string();
+    assert!(error.contains("gives one number (score)") && error.contains("--labels"), "{error}");
+    let outputs: Vec<f32> = reference(name).iter().map(|(_, logits)| logits[0]).collect();
+    let largest = outputs.iter().fold(0.0f32, |largest, output| largest.max(output.abs()));
+    let map = map(&format!(
+        "[scale]\nname = 'tone'\nlevels = [{{code = -2, name = 'a', value = -{largest}}}, {{code = 0, name = 'b', value = 0.0}}, \
+         {{code = 2, name = 'c', value = {largest}}}]"
+    ));
+    let classifier = Classifier::builder().labels(map).open(fixture(name)).unwrap();
+    for (texts, output) in reference(name) {
+        let prediction = classifier.classify(&texts[0]).unwrap();
+        near(&texts[0], prediction.expected_escalation().unwrap() / 2.0, output[0] / largest);
+    }
+}
+
+#[test]
+fn a_map_that_does_not_fit_is_refused() {
+    let scale = |levels: &str| format!("[scale]\nname = 's'\nlevels = [{levels}]");
+    let numbers = "{code = 0, name = 'a', value = 1.0}, {code = 1, name = 'b', value = 1.0}";
+    let labels = "{code = 0, name = 'a', labels = ['Defense']}, {code = 1, name = 'b', labels = ['Sports']}";
+    let twice = "{code = 0, name = 'a', labels = ['positive']}, {code = 1, name = 'b', labels = ['positive']}";
+    let valued = "{code = 0, name = 'a', value = 0.5}, {code = 1, name = 'b', labels = ['positive']}";
+    let topic = "[[topics]]\nname = 'a'\nlabels = ['positive']";
+    let cases = [
+        (
+            "bert-single",
+            "[[topics]]\nname = 'a'\nlabels = ['Positive']".into(),
+            "names the label \"Positive\", which the checkpoint does not have; its labels are [\"negative\", \"neutral\", \"positive\"]",
+        ),
+        ("bert-single", "[[topics]]\nname = 'a'\nlabels = []".into(), "the topic \"a\" has no labels"),
+        ("bert-single", format!("{topic}\nthreshold = 2.0"), "threshold 2 between 0 and 1"),
+        ("bert-single", format!("{topic}\n{topic}"), "the name \"a\" is used twice"),
+        ("bert-single", String::new(), "the scheme has no labels at all"),
+        ("bert-single", scale(twice), "the label \"positive\" stands for two levels"),
+        ("bert-single", scale(valued), "the level 0 has a value"),
+        ("xlm-roberta-multi", scale(labels), "they make no scale"),
+        ("bert-regression", topic.into(), "needs a [scale] with the value"),
+        ("bert-regression", scale(numbers), "they must ascend or descend"),
+        ("bert-regression", scale(twice), "the level 0 needs a value"),
+        ("bert-nli-v4", topic.into(), "has no labels to map"),
+        ("bert-encoder", topic.into(), "is a plain encoder"),
+    ];
+    for (name, toml, message) in cases {
+        let error = Classifier::builder().labels(map(&toml)).open(fixture(name)).unwrap_err().to_string();
+        assert!(error.contains("map.toml: ") && error.contains(message), "{name}: {toml}\n{error}");
+    }
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny");
+    let error = Classifier::builder().labels(map(topic)).open(bundle).unwrap_err().to_string();
+    assert!(error.contains("is a bundle and has its own scheme"), "{error}");
+}
+
+#[test]
+fn pairs_are_judged_as_pytorch_judges_them_alone_and_together() {
+    for name in ["bert-nli-v4", "xlm-roberta-nli", "distilbert-nli-v4", "deberta-nli-v4", "modernbert-nli"] {
+        let nli = Nli::open(fixture(name)).unwrap();
+        let pairs: Vec<(String, String)> =
+            reference(name).into_iter().map(|(texts, _)| (texts[0].clone(), texts[1].clone())).collect();
+        let together = nli.score(&pairs).unwrap();
+        for (index, (texts, expected)) in reference(name).into_iter().enumerate() {
+            let found = together[index];
+            assert_eq!(nli.score(&[(&texts[0], &texts[1])]).unwrap(), [found], "{name}: {texts:?}");
+            if name == "bert-nli-v4" {
+                assert_eq!(found.neutral, None);
+                near(name, found.contradiction, expected[0]);
+                near(name, found.entailment, expected[1]);
+            } else {
+                near(name, found.entailment, expected[0]);
+                near(name, found.neutral.unwrap(), expected[1]);
+                near(name, found.contradiction, expected[2]);
+            }
+            near("sum", found.probabilities().iter().sum(), 1.0);
+        }
+    }
+}
+
+#[test]
+fn a_premise_of_many_windows_is_never_cut_and_a_long_hypothesis_is_refused() {
+    let nli = Nli::open(fixture("xlm-roberta-nli")).unwrap();
+    let short = "The guns fell silent.";
+    let long = format!("{} {short}", "Der Rat hob die Sanktionen auf. ".repeat(30));
+    let [long, part] = [long.as_str(), "Der Rat hob die Sanktionen auf."]
+        .map(|premise| nli.score(&[(premise, "It is war.")]).unwrap()[0]);
+    assert!(long != part, "the end of the premise counts, too");
+    let error = nli.score(&[(short, "It is war. ".repeat(30))]).unwrap_err().to_string();
+    assert!(error.contains("a hypothesis has") && error.contains("make it shorter"), "{error}");
+    let error = nli.score(&[(short, " ")]).unwrap_err().to_string();
+    assert!(error.contains("text 0 is blank"), "{error}");
+    let error = Nli::open(fixture("bert-single")).unwrap_err().to_string();
+    assert!(error.contains("is no checkpoint for natural-language inference"), "{error}");
+    let error = Classifier::open(fixture("xlm-roberta-nli")).unwrap().classify(short).unwrap_err().to_string();
+    assert!(error.contains("judges pairs of texts"), "{error}");
+}
+
+/// A copy of a checkpoint to spoil.
+struct Copy(tempfile::TempDir);
+
+impl Copy {
+    fn of(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(fixture(name)).unwrap() {
+            let path = entry.unwrap().path();
+            let target = folder.path().join(path.file_name().unwrap());
+            if path.is_file() {
+                fs::copy(&path, target).unwrap();
+                continue;
+            }
+            fs::create_dir(&target).unwrap();
+            for entry in fs::read_dir(&path).unwrap() {
+                let path = entry.unwrap().path();
+                fs::copy(&path, target.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        Self(folder)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn remove(&self, file: &str) {
+        fs::remove_file(self.path(file)).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn edit(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = fs::read(self.path(file)).unwrap();
+        change(&mut bytes);
+        fs::write(self.path(file), bytes).unwrap();
+    }
+
+    fn set(&self, file: &str, field: &str, value: Value) {
+        self.edit(file, |bytes| {
+            let mut json: Value = serde_json::from_slice(bytes).unwrap();
+            json[field] = value;
+            *bytes = serde_json::to_vec(&json).unwrap();
+        });
+    }
+
+    /// Writes another header before the same tensors.
+    fn edit_header(&self, change: impl FnOnce(&mut Value)) {
+        self.edit("model.safetensors", |bytes| {
+            let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+            change(&mut header);
+            let header = serde_json::to_vec(&header).unwrap();
+            let tensors = bytes.split_off(8 + length);
+            *bytes = [&(header.len() as u64).to_le_bytes()[..], &header, &tensors].concat();
+        });
+    }
+
+    fn message(&self) -> String {
+        match Classifier::open(self.0.path()) {
+            Ok(_) => panic!("a spoilt checkpoint was opened"),
+            Err(error) => error.to_string().replace(&self.0.path().display().to_string(), "DIR"),
+        }
+    }
+}
+
+type Spoil = fn(&Copy);
+
+#[test]
+fn every_fault_has_its_own_message() {
+    let cases: [(&str, Spoil, &str); 22] = [
+        ("bert-single", |copy| copy.remove("config.json"), "cannot read bundle.json"),
+        (
+            "bert-single",
+            |copy| copy.rename("model.safetensors", "pytorch_model.bin"),
+            "its weights are in pytorch_model.bin, a pickle, which can run any code",
+        ),
+        (
+            "bert-single",
+            |copy| copy.rename("model.safetensors", "tf_model.h5"),
+            "there is no model.safetensors, only tf_model.h5, which is not read",
+        ),
+        (
+            "bert-single",
+            |copy| copy.rename("tokenizer.json", "vocab.txt"),
+            "there is no tokenizer.json, only vocab.txt; write it with `AutoTokenizer",
+        ),
+        (
+            "bert-single",
+            |copy| copy.edit("tokenizer.json", |bytes| bytes.truncate(200)),
+            "tokenizer.json cannot be used",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "vocab_size", json!(100)),
+            "tokenizer.json has ids up to 159, config.json says that the encoder has 100 pieces",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "vocab_size", json!(161)),
+            "tensor bert.embeddings.word_embeddings.weight has shape [160, 16], the configuration asks for [161, 16]",
+        ),
+        (
+            "bert-single",
+            |copy| copy.edit("model.safetensors", |bytes| bytes.truncate(9000)),
+            "model.safetensors is cut short: it has 9000 bytes, its header asks for ",
+        ),
+        (
+            "bert-single",
+            |copy| copy.edit("model.safetensors", |bytes| bytes.truncate(5)),
+            "model.safetensors is no valid safetensors file",
+        ),
+        (
+            "bert-single",
+            |copy| {
+                copy.edit("model.safetensors", |bytes| {
+                    *bytes = b"version https://git-lfs.github.com/spec/v1\noid sha256:00".to_vec()
+                })
+            },
+            "model.safetensors is a pointer of Git LFS",
+        ),
+        (
+            "bert-single",
+            |copy| {
+                copy.edit("model.safetensors", |bytes| {
+                    *bytes = b"<!DOCTYPE html><html><body>403 Forbidden</body></html>".to_vec()
+                })
+            },
+            "model.safetensors is no valid safetensors file",
+        ),
+        (
+            "bert-single",
+            |copy| copy.edit_header(|header| header["classifier.weight"]["shape"] = json!([3, 17])),
+            "model.safetensors is no valid safetensors file",
+        ),
+        (
+            "bert-single",
+            |copy| copy.edit_header(|header| header["classifier.bias"]["dtype"] = json!("I16")),
+            "model.safetensors is no valid safetensors file",
+        ),
+        (
+            "bert-single",
+            |copy| {
+                copy.edit("model.safetensors", |bytes| {
+                    let end = bytes.len();
+                    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+                })
+            },
+            "holds a value that is not finite",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "model_type", json!("gpt2")),
+            "its model_type is \"gpt2\"; bert, roberta",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "architectures", json!(["BertForTokenClassification"])),
+            "it is a BertForTokenClassification; classifiers of texts",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "id2label", json!({"0": "a", "1": "b"})),
+            "tensor classifier.weight has shape [3, 16], the configuration asks for [2, 16]",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "id2label", json!({"0": "a", "2": "b"})),
+            "id2label has the id \"2\"",
+        ),
+        (
+            "bert-single",
+            |copy| copy.set("config.json", "id2label", json!({"0": "a", "1": "b", "2": "a"})),
+            "id2label gives two outputs the name \"a\"",
+        ),
+        (
+            "bert-single",
+            |copy| copy.edit("config.json", |bytes| bytes.truncate(50)),
+            "config.json is not as transformers writes it",
+        ),
+        (
+            "xlm-roberta-multi",
+            |copy| copy.remove("model-00002-of-00004.safetensors"),
+            "model-00002-of-00004.safetensors is missing, one of the 4 files that model.safetensors.index.json names",
+        ),
+        (
+            "xlm-roberta-multi",
+            |copy| copy.set("model.safetensors.index.json", "weight_map", json!({"a": "../../secret"})),
+            "the tensor a is said to be in \"../../secret\", which is no plain file name",
+        ),
+    ];
+    for (name, spoil, message) in cases {
+        let copy = Copy::of(name);
+        spoil(&copy);
+        let found = copy.message();
+        assert!(found.contains(message), "{name}, {message}: {found}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_followed_are_refused() {
+    let cases: [(&str, &str, Value, &str); 12] = [
+        ("bert-single", "position_embedding_type", json!("relative_key"), "only \"absolute\" can be computed"),
+        ("bert-single", "is_decoder", json!(true), "is_decoder is on"),
+        ("bert-single", "hidden_act", json!("swish"), "unknown variant `swish`"),
+        ("bert-single", "num_attention_heads", json!(3), "hidden_size 16 is not a multiple of num_attention_heads 3"),
+        ("bert-single", "problem_type", json!("ranking"), "problem_type is \"ranking\""),
+        ("bert-single", "problem_type", json!("regression"), "problem_type is \"regression\" with 3 outputs"),
+        ("deberta-single", "conv_kernel_size", json!(3), "asks for a convolution layer"),
+        ("deberta-single", "relative_attention", json!(false), "relative_attention is off"),
+        ("deberta-single", "pooler_hidden_size", json!(8), "pooler_hidden_size is not hidden_size, 16"),
+        ("modernbert-single", "norm_bias", json!(true), "norm_bias, attention_bias or mlp_bias is on"),
+        (
+            "modernbert-single",
+            "layer_types",
+            json!(["full_attention", "full_attention", "sliding_attention", "full_attention"]),
+            "one global layer before every so many local ones was expected",
+        ),
+        (
+            "modernbert-single",
+            "rope_parameters",
+            json!({"full_attention": {"rope_type": "yarn"}}),
+            "rope_type is \"yarn\"",
+        ),
+    ];
+    for (name, field, value, message) in cases {
+        let copy = Copy::of(name);
+        copy.set("config.json", field, value);
+        let found = copy.message();
+        assert!(found.starts_with("checkpoint DIR: ") && found.contains(message), "{name}, {field}: {found}");
+    }
+    let copy = Copy::of("bert-encoder");
+    copy.set("1_Pooling/config.json", "pooling_mode", json!("max"));
+    assert!(copy.message().contains("1_Pooling/config.json: the pooling is [\"max\"]"), "{}", copy.message());
+    let copy = Copy::of("bert-encoder");
+    copy.set("config_sentence_transformers.json", "default_prompt_name", json!("other"));
+    assert!(copy.message().contains("there is no prompt \"other\""), "{}", copy.message());
+}
+
+#[test]
+fn any_cut_of_any_file_is_an_error_and_not_a_panic() {
+    for file in ["config.json", "tokenizer.json", "model.safetensors", "modules.json", "1_Pooling/config.json"] {
+        let length = fs::metadata(fixture("bert-encoder").join(file)).unwrap().len() as usize;
+        for cut in [0, 1, 7, 9, length / 3, length / 2, length - 2] {
+            let copy = Copy::of("bert-encoder");
+            copy.edit(file, |bytes| bytes.truncate(cut));
+            assert!(!copy.message().is_empty(), "{file} cut at {cut}");
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
+    command.env_remove("DETENTE_MODEL").env_remove("DETENTE_KERNEL").args(args).output().unwrap()
+}
+
+fn stdout(args: &[&str]) -> String {
+    let output = run(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn failure(args: &[&str]) -> String {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn the_program_inspects_every_checkpoint_and_says_what_is_missing() {
+    let cases = [
+        ("bert-single", "one label of many (softmax)", "own labels  negative, neutral, positive"),
+        ("bert-multi-v4", "several labels or none (sigmoid)", "each applies from its threshold on"),
+        ("bert-regression", "one number (regression)", "give them with --labels"),
+        ("modernbert-nli", "natural-language inference", "judges pairs of texts"),
+        ("bert-encoder", "none, a plain encoder", "prefix      \"query: \" before every text"),
+    ];
+    for (name, head, more) in cases {
+        let text = stdout(&["inspect", "--model", fixture(name).to_str().unwrap()]);
+        assert!(text.contains(head) && text.contains(more), "{name}: {text}");
+        let json: Value =
+            serde_json::from_str(&stdout(&["inspect", "--json", "--model", fixture(name).to_str().unwrap()])).unwrap();
+        assert_eq!(json["checkpoint"]["head"], head, "{name}");
+    }
+    let text = fixture("bert-single").join("config.json");
+    let error = failure(&[
+        "classify",
+        text.to_str().unwrap(),
+        "--input-format",
+        "text",
+        "--model",
+        fixture("bert-encoder").to_str().unwrap(),
+    ]);
+    assert!(error.contains("is a plain encoder without a head"), "{error}");
+}
+
+#[test]
+fn the_program_scores_a_mapped_checkpoint_beside_a_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let level = |(code, label): (i32, &str)| format!("{{code = {code}, name = 'level {code}', labels = [{label}]}}");
+    let levels = [(-2, "'positive'"), (-1, ""), (0, "'neutral'"), (1, ""), (2, "'negative'")].map(level);
+    let map = file("map.toml", &format!("[scale]\nname = 'escalation'\nlevels = [{}]", levels.join(", ")));
+    let gold: Vec<String> = reference("bert-single")
+        .iter()
+        .enumerate()
+        .map(|(index, (texts, _))| {
+            json!({"id": index, "text": texts[0], "topics": ["military"], "escalation": (index % 3) as i64 * 2 - 2})
+                .to_string()
+        })
+        .collect();
+    let gold = file("gold.jsonl", &gold.join("\n"));
+    let checkpoint = fixture("bert-single");
+    let checkpoint = checkpoint.to_str().unwrap();
+    let report = |more: &[&str]| -> Value {
+        let args = ["eval", "--gold", &gold, "--labels", &map, "--format", "json", "--replicates", "100"];
+        serde_json::from_str(&stdout(&[&args[..], more].concat())).unwrap()
+    };
+    let kappa = |report: &Value, system: usize| {
+        let figures = report["slices"][0]["systems"][system]["figures"].as_array().unwrap().iter();
+        let found = figures.clone().find(|figure| figure["name"] == "escalation.quadratic_weighted_kappa").unwrap();
+        let is_of_topics =
+            |figure: &&Value| figure["name"].as_str().unwrap().starts_with("topics.") && figure["value"].is_number();
+        let topics = figures.filter(is_of_topics).count();
+        (found["value"].as_f64().unwrap(), topics)
+    };
+    // What the most probable label says of each text, by hand.
+    let codes: Vec<i64> = reference("bert-single")
+        .iter()
+        .map(|(_, logits)| [2, 0, -2][(0..3).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()])
+        .collect();
+    let expected = quadratic_weighted_kappa(&codes, &(0..6).map(|index| index % 3 * 2 - 2).collect::<Vec<i64>>());
+    let alone = report(&["--model", checkpoint]);
+    let (found, topics) = kappa(&alone, 0);
+    assert!((found - expected).abs() < 1e-6 && topics == 0, "{found}, not {expected}; {topics}");
+    let both = report(&["--model", "tests/fixtures/tiny", "--model", checkpoint]);
+    assert!(kappa(&both, 0).1 > 0, "the bundle says something of topics");
+    assert_eq!(kappa(&both, 1), (found, 0), "the checkpoint says nothing of topics");
+
+    let error = failure(&["eval", "--gold", &gold, "--model", "tests/fixtures/tiny", "--labels", &map]);
+    assert!(error.contains("no --model is one"), "{error}");
+    let output = folder.path().join("tuned");
+    let error = failure(&["tune", "--gold", &gold, "--model", checkpoint, "--output", output.to_str().unwrap()]);
+    assert!(error.contains("is a checkpoint of transformers, not a bundle"), "{error}");
+}
+
+/// Cohen 1968, with squared distances as weights.
+fn quadratic_weighted_kappa(one: &[i64], other: &[i64]) -> f64 {
+    let distance = |a: i64, b: i64| ((a - b) * (a - b)) as f64;
+    let observed: f64 = one.iter().zip(other).map(|(&a, &b)| distance(a, b)).sum();
+    let expected: f64 = one.iter().flat_map(|&a| other.iter().map(move |&b| distance(a, b))).sum();
+    1.0 - observed * one.len() as f64 / expected
+}
+
+#[test]
+fn a_bundle_is_fitted_on_the_encoder_of_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = folder.path().join("train.jsonl");
+    let line = |number: usize| {
+        let (topic, text) = [("war", "The guns fell silent"), ("sport", "Troops crossed the river")][number % 2];
+        json!({"id": number, "text": format!("{text} {number}."), "topics": [topic], "document": number}).to_string()
+    };
+    fs::write(&train, (0..60).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+    for name in [
+        "bert-encoder",
+        "bert-multi-v4",
+        "xlm-roberta-multi",
+        "deberta-encoder",
+        "distilbert-encoder",
+        "modernbert-encoder",
+    ] {
+        let output = folder.path().join(name);
+        let checkpoint = fixture(name);
+        stdout(&[
+            "fit",
+            "--train",
+            train.to_str().unwrap(),
+            "--model",
+            checkpoint.to_str().unwrap(),
+            "--output",
+            output.to_str().unwrap(),
+            "--replicates",
+            "100",
+        ]);
+        let [bundle, checkpoint] = [&output, &checkpoint].map(|folder| Classifier::open(folder).unwrap());
+        assert!(bundle.info().checkpoint.is_none() && bundle.info().name == name);
+        assert_eq!(bundle.info().max_length, checkpoint.info().max_length);
+        let text = "Der Rat hob die Sanktionen auf.";
+        let [of_bundle, of_checkpoint] = [&bundle, &checkpoint]
+            .map(|classifier| classifier.vectors_batch(&[text], detente::VectorSpace::Encoder).unwrap());
+        assert_eq!(of_bundle, of_checkpoint, "{name}");
+        assert_eq!(bundle.classify(text).unwrap().topics().count(), 2);
+    }
+    let output = folder.path().join("dense");
+    let args = ["fit", "--train", train.to_str().unwrap(), "--output", output.to_str().unwrap()];
+    let dense = fixture("xlm-roberta-encoder");
+    let error = failure(&[&args[..], &["--model", dense.to_str().unwrap()]].concat());
+    assert!(error.contains("a dense layer behind the pooling"), "{error}");
+    let error = failure(&[&args[..], &["--keep-heads", "--model", fixture("bert-single").to_str().unwrap()]].concat());
+    assert!(error.contains("is a checkpoint of transformers, not a bundle"), "{error}");
+}
