@@ -46,6 +46,7 @@
 //! | [`calibration`] | logits to probabilities, probabilities to decisions |
 //! | `bundle` | opening a bundle and checking everything in it; writing it with another calibration or other heads |
 //! | `classifier` | the pipeline |
+//! | [`explain`] | a text read again without each of its words: which ones moved its labels |
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
 //! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration; gold and vectors to heads |
 //! | [`sample`] | predictions and vectors to the paragraphs that are most worth labelling, and files for those who label |
@@ -67,6 +68,7 @@ mod encode;
 mod encoder;
 mod error;
 pub mod eval;
+pub mod explain;
 mod head;
 mod kernels;
 pub mod label;
