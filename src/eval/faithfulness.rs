@@ -260,7 +260,7 @@ fn label(
         warning: warning(clusters.len()),
         start: mean(&|curve| curve.start),
         points: (0..STEPS).map(point).collect(),
-        area: mean(&Curve::area),
+        area: mean(&|curve| curve.area()),
         low: interval.map(|interval| interval[0]),
         high: interval.map(|interval| interval[1]),
     })
