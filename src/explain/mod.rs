@@ -26,6 +26,7 @@ use crate::classifier::Classifier;
 use crate::error::Result;
 use crate::label::{Prediction, Scheme};
 
+pub use crate::explain::occlusion::explain_with;
 pub(crate) use crate::explain::words::{without, words};
 
 /// Readings that every text gets, however long it is: enough to tell its parts apart roughly.
@@ -194,5 +195,5 @@ impl Explanation {
 /// # Errors
 /// [`crate::Error::BlankText`] if there is nothing but white space.
 pub fn explain(classifier: &Classifier, text: &str, options: &ExplainOptions) -> Result<Explanation> {
-    occlusion::explain_with(text, options, |texts| classifier.classify_batch(texts))
+    explain_with(text, options, |texts| classifier.classify_batch(texts))
 }

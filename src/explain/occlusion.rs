@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::error::Result;
 use crate::explain::{ExplainOptions, Explanation, Part, Target, without, words};
 use crate::label::{Prediction, Scheme};
 
@@ -13,12 +12,19 @@ const NEAR_LARGEST: f32 = 0.25;
 /// Pieces that a phrase is cut into at a time, so that a long one does not use up what is left.
 const MAX_PIECES: usize = 8;
 
-/// Explains `text` by readings that `read` makes: as many predictions as texts, in their order, all under one scheme.
-pub(crate) fn explain_with(
+/// [`explain()`](crate::explain::explain()) by readings that `read` makes, for those who have a queue of their own before the classifier: it
+/// is called some times, one after the other, with texts to classify, and gives as many predictions in the same order, all under one scheme.
+///
+/// # Errors
+/// Those of `read`.
+///
+/// # Panics
+/// If `read` gives fewer predictions than texts.
+pub fn explain_with<E>(
     text: &str,
     options: &ExplainOptions,
-    mut read: impl FnMut(&[String]) -> Result<Vec<Prediction>>,
-) -> Result<Explanation> {
+    mut read: impl FnMut(&[String]) -> Result<Vec<Prediction>, E>,
+) -> Result<Explanation, E> {
     let prediction = read(&[text.to_owned()])?.remove(0);
     let words = words(text);
     let targets = Target::all(prediction.scheme());
@@ -26,11 +32,12 @@ pub(crate) fn explain_with(
     let first = if words.len() <= left { words.len() } else { left / 2 };
     let mut readings = 0;
 
-    let mut measure = |phrases: Vec<Range<usize>>| -> Result<Vec<(Range<usize>, Part)>> {
+    let mut measure = |phrases: Vec<Range<usize>>| -> Result<Vec<(Range<usize>, Part)>, E> {
         let ranges: Vec<Range<usize>> =
             phrases.iter().map(|phrase| words[phrase.start].start..words[phrase.end - 1].end).collect();
         let texts: Vec<String> = ranges.iter().map(|range| without(text, [range.clone()])).collect();
         let read = if texts.is_empty() { Vec::new() } else { read(&texts)? };
+        assert_eq!(read.len(), texts.len(), "a prediction a text");
         readings += texts.len();
         let part = |((phrase, byte_range), found): ((Range<usize>, Range<usize>), &Prediction)| {
             let weight = |target: &Target| target.value(&prediction) - target.value(found);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::classifier::Classifier;
 use crate::error::Result;
-use crate::explain::occlusion::explain_with;
-use crate::explain::{ExplainOptions, Explanation, Target, explain};
+use crate::explain::{ExplainOptions, Explanation, Target, explain, explain_with};
 use crate::label::{Prediction, PredictionParts, Scale, ScaleLevel, Scheme, Topic};
 
 fn scheme() -> Arc<Scheme> {
