@@ -36,7 +36,7 @@ const PEAK: HeaderName = HeaderName::from_static("x-escalation-peak");
 /// What the middleware needs, for all requests.
 struct Labelling {
     classifier: Classifier,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// What a handler finds: one prediction a paragraph.
@@ -46,7 +46,7 @@ struct Labels(Arc<Vec<Prediction>>);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let classifier = tokio::task::spawn_blocking(Classifier::embedded).await??;
-    let labelling = Arc::new(Labelling { classifier, places: Semaphore::new(AT_ONCE) });
+    let labelling = Arc::new(Labelling { classifier, places: Arc::new(Semaphore::new(AT_ONCE)) });
     let app = Router::new().route("/articles", post(desk)).layer(from_fn_with_state(labelling, label));
     if let Some(address) = env::args().nth(1) {
         let listener = TcpListener::bind(&address).await?;
@@ -71,16 +71,17 @@ async fn label(
 ) -> Result<Response, (StatusCode, String)> {
     let (mut parts, body) = request.into_parts();
     let bytes = to_bytes(body, MAX_BYTES).await.map_err(|error| (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))?;
-    if labelling.places.available_permits() == 0 {
-        return Err((StatusCode::TOO_MANY_REQUESTS, "busy; try again in a second".into()));
-    }
     let document =
         Document::from_bytes("request", &bytes).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-    let work = Arc::clone(&labelling);
-    let permit = labelling.places.acquire().await.map_err(failed)?;
-    let predictions = tokio::task::spawn_blocking(move || work.classifier.classify_document(&document));
+    let Ok(place) = Arc::clone(&labelling.places).try_acquire_owned() else {
+        return Err((StatusCode::TOO_MANY_REQUESTS, "busy; try again in a second".into()));
+    };
+    let predictions = tokio::task::spawn_blocking(move || {
+        // The place goes with the work, which a client that leaves does not stop.
+        let _place = place;
+        labelling.classifier.classify_document(&document)
+    });
     let predictions = predictions.await.map_err(failed)?.map_err(failed)?;
-    drop(permit);
     let content = predictions.iter().filter(|prediction| !prediction.is_boilerplate());
     let peak = content.filter_map(Prediction::escalation).max_by_key(|level| level.code.abs()).map(|level| level.code);
     parts.extensions.insert(Labels(Arc::new(predictions)));

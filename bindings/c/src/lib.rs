@@ -15,6 +15,9 @@ use classifier::Classifier;
 use crate::border::{Failure, bytes, guarded, string, text};
 use crate::labels::labels;
 
+/// More worker threads than this are a mistake of sign or of argument.
+const MOST_THREADS: usize = 1024;
+
 /// A classifier, opened. It does not change and may be used by several threads at once.
 pub struct DetenteClassifier(Classifier);
 
@@ -27,7 +30,7 @@ pub const DETENTE_EXPLAIN: u32 = 1;
 pub const DETENTE_HTML: u32 = 2;
 
 /// Opens the bundle in the folder at `path`, or with NULL the one inside the library. `threads` workers do the work of all calls;
-/// 0 takes as many as the machine has cores. Labels do not depend on it.
+/// 0 takes as many as the machine has cores, more than 1024 are cut down to that. Labels do not depend on it.
 ///
 /// Returns NULL if it cannot be opened. Give it to detente_close in the end.
 ///
@@ -47,9 +50,6 @@ pub unsafe extern "C" fn detente_open(path: *const c_char, threads: u32) -> *mut
     };
     guarded(open).unwrap_or(ptr::null_mut())
 }
-
-/// More threads than this are taken for a mistake of sign or of argument, and cut down to it.
-const MOST_THREADS: usize = 1024;
 
 /// Labels the paragraphs of a text of `length` bytes, which need no NUL at their end. `id` names the document in the records; NULL
 /// stands for "text". `flags` is 0, or DETENTE_EXPLAIN and DETENTE_HTML joined by `|`.
