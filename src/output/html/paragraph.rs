@@ -14,6 +14,8 @@ use crate::text::Language;
 
 /// Steps of thickness that tell how much a word moved.
 const MARKS: f32 = 3.0;
+/// The weight that has the thickest line if no word moved more, so that nothing looks large where all is small.
+const FAINT: f32 = 0.2;
 /// Parts that are listed of an explanation, for each label.
 const SHOWN_PARTS: usize = 8;
 /// Characters of a word or phrase that are listed.
@@ -145,7 +147,7 @@ fn marked(text: &str, explanation: &Explanation) -> Markup {
     };
     let name = visible(target.name(explanation.prediction().scheme()));
     let strongest = explanation.strongest(target, LEAST_WEIGHT);
-    let largest = strongest.first().map_or(f32::INFINITY, |(_, weight)| weight.abs());
+    let largest = strongest.first().map_or(FAINT, |(_, weight)| weight.abs().max(FAINT));
     let step = |weight: f32| (weight.abs() / largest * MARKS).round();
     let mut marked: Vec<(Range<usize>, f32)> = strongest
         .iter()
