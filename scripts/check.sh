@@ -96,8 +96,14 @@ library_alone() {
     cargo check --locked --lib --no-default-features || return 1
     local tree
     tree=$(cargo tree --locked --no-default-features --edges normal --prefix none) || return 1
-    if grep -E '^(clap|anyhow|indicatif|ctrlc|arrow-array|parquet|tokio|axum|hyper|rustls) ' <<<"$tree"; then
-        echo "the library without features depends on these; they belong to the features cli, parquet and serve"
+    # The command line, Parquet; a runtime, HTTP, TLS, sockets: the library neither listens nor asks.
+    if grep -E '^(clap|anyhow|indicatif|ctrlc|arrow-array|parquet|tokio|mio|socket2|axum|hyper|h2|reqwest|ureq|rustls|native-tls|hf-hub) ' <<<"$tree"; then
+        echo "the library without features depends on these; they belong to a feature of its own"
+        return 1
+    fi
+    tree=$(cargo tree --locked -p detente-c --edges normal --prefix none) || return 1
+    if grep -E '^(clap|tokio|axum|hyper) ' <<<"$tree"; then
+        echo "the C library depends on these; it has no use for them"
         return 1
     fi
 }
@@ -120,8 +126,9 @@ minilm() {
 }
 
 step "tools" tools
-step "format" cargo fmt --check
+step "format" cargo fmt --all --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
+step "clippy, C library" cargo clippy --locked -p detente-c --all-targets -- -D warnings
 step "clippy, with parquet" cargo clippy --locked --all-targets --features parquet -- -D warnings
 step "test" cargo test --locked
 step "test, with parquet" cargo test --locked --features parquet parquet
@@ -130,7 +137,11 @@ step "intervals hold the truth" scripts/eval/coverage.sh
 step "docs" docs
 step "library without features" library_alone
 step "example embed" cargo run --locked --example embed
+step "example axum_middleware" cargo run --locked --example axum_middleware
+step "example tokio_worker" cargo run --locked --example tokio_worker
+step "example rayon_batch" cargo run --locked --example rayon_batch
 step "release build" cargo build --locked --release
+step "C library, from C and Python" scripts/check/c_library.sh "$program"
 step "examples classified" python3 scripts/check/examples.py "$program" ${bundle:+"$bundle"}
 step "labels as in the snapshot" scripts/eval/snapshot.sh --check "$program"
 step "gates of the shipped bundle" "$program" eval --gold eval/sets/authored-test.jsonl --behaviour eval/behaviour/*.jsonl --gates eval/gates.toml --replicates 100

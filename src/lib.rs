@@ -47,6 +47,7 @@
 //! | `bundle` | opening a bundle or a checkpoint and checking everything in it; writing it with another calibration or other heads |
 //! | `classifier` | the pipeline |
 //! | `nli` | pairs of texts to entailment, neutral and contradiction |
+//! | [`explain`] | a text read again without each of its words: which ones moved its labels |
 //! | [`output`] | predictions to records and their summary; JSON Lines, CSV, table, HTML, Parquet |
 //! | [`eval`] | gold and predictions, of any system, to figures with their uncertainty; gold and logits to a calibration; gold and vectors to heads |
 //! | [`sample`] | predictions and vectors to the paragraphs that are most worth labelling, and files for those who label |
@@ -70,6 +71,7 @@ mod encode;
 mod encoder;
 mod error;
 pub mod eval;
+pub mod explain;
 mod head;
 mod kernels;
 pub mod label;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Every module of the crate, lowest first; those of one row stand side by side and may import from left to right.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["error", "label", "kernels", "threads"],
     &["text"],
     &["encode"],
@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 11] = [
     &["calibration"],
     &["bundle"],
     &["classifier", "nli"],
+    &["explain"],
     &["output", "eval", "sample"],
     &["serve"],
     &["cli", "main"],

@@ -129,6 +129,10 @@ pub(crate) struct Classify {
     #[command(flatten)]
     pub(crate) writing: Writing,
 
+    /// Also say which words moved each label, by reading every paragraph again without each of its words. Takes up to 128 times
+    /// as long; for the table, JSON Lines and HTML.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Label only the i-th of n equal parts of the documents (1/4 … 4/4); the parts do not overlap.
     #[arg(long, value_name = "I/N", help_heading = "Long runs")]
     pub(crate) shard: Option<Shard>,

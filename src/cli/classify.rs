@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
+use detente::explain::ExplainOptions;
 use detente::output::{Format, SCHEMA, TableOptions, WriterOptions};
 use detente::text::{Encoding, InputFormat, Language, ReadOptions};
 use detente::{Classifier, ClassifierBuilder, LabelMap};
 
-use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard};
+use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard, Unit};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::inputs::{Input, Inputs};
@@ -41,6 +42,7 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
     let format = format(args)?;
     let destination = Destination::look(args.writing.output.as_deref())?;
     check_resume(args, format)?;
+    check_explain(args, format)?;
 
     let output = args.writing.output.as_deref().map(FileIdentity::of);
     let inputs = Inputs::find(&paths, output.as_ref())?;
@@ -84,6 +86,7 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
     let run = Run {
         classifier: &classifier,
         options: writer_options(args, format, &classifier),
+        explain: args.explain.then(ExplainOptions::default),
         target,
         name: destination.name(),
         journal,
@@ -210,6 +213,16 @@ fn check_resume(args: &Classify, format: Format) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn check_explain(args: &Classify, format: Format) -> anyhow::Result<()> {
+    if args.explain && args.writing.by == Unit::Document {
+        bail!("--explain says which words moved the labels of a paragraph; leave out --by document");
+    }
+    if args.explain && !format.has_explanations() {
+        bail!("--explain has no place in {format}; choose --format table, jsonl or html");
+    }
+    Ok(())
+}
+
 fn writer_options(args: &Classify, format: Format, classifier: &Classifier) -> WriterOptions {
     let colour = match args.writing.output {
         Some(_) => args.writing.color == Color::Always,
@@ -270,6 +283,7 @@ fn fingerprint(
         ("device", format!("{:?}", args.engine.device).to_lowercase()),
         ("shard", args.shard.unwrap_or(Shard::WHOLE).to_string()),
     ]);
+    options.extend(args.explain.then(|| ("explain", "yes".to_owned())));
     options.extend(reading.id_field.as_ref().map(|name| ("id-field", name.clone())));
     options.extend(reading.encoding.as_ref().map(|name| ("encoding", name.to_lowercase())));
     options.extend(reading.input_format.map(|kind| ("input-format", format!("{kind:?}").to_lowercase())));

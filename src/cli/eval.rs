@@ -11,10 +11,11 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::eval::baseline::{Lexicon, majority};
 use detente::eval::{
-    BehaviourPairs, BootstrapOptions, Dimension, Evaluation, Gates, GoldItem, NgramModel, Predicted, ReportOptions,
-    Style, System, SystemKind, abstention, html_page, read_behaviour_files, read_gold_files, read_predictions_file,
-    score, score_behaviour, write_items,
+    BehaviourPairs, BootstrapOptions, Dimension, Evaluation, FaithfulnessOptions, Gates, GoldItem, NgramModel,
+    Predicted, ReportOptions, Style, System, SystemKind, abstention, faithfulness, html_page, read_behaviour_files,
+    read_gold_files, read_predictions_file, score, score_behaviour, write_items,
 };
+use detente::explain::ExplainOptions;
 use detente::{Classifier, Error, LabelMap, Scheme, is_checkpoint};
 use rayon::ThreadPoolBuilder;
 
@@ -63,6 +64,10 @@ pub(crate) struct Eval {
     /// Precision that thresholds are to reach: shows what is kept at them, and how the risk falls with the coverage.
     #[arg(long, value_name = "P", value_parser = precision, requires = "gold", help_heading = "Report")]
     pub(crate) target_precision: Option<f64>,
+    /// Measure how faithful explanations are, on so many texts of the gold: how far labels fall without the words that are said to
+    /// matter most, against as many random ones. Bundles only; each text is read about a hundred times.
+    #[arg(long, value_name = "TEXTS", requires = "gold", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Report")]
+    pub(crate) explain: Option<u32>,
     /// TOML file of figures that must hold; exit code 1 if one does not.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) gates: Option<PathBuf>,
@@ -210,6 +215,11 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
     if let Some(path) = &args.items {
         loaded.write_items(path)?;
     }
+    if args.explain.is_some() && loaded.bundles.is_empty() {
+        bail!(
+            "--explain reads texts again with a bundle, but only predictions are scored; name one with --model, or --embedded"
+        );
+    }
     let options = args.reporting.options(&args.systems.gold);
     let mut report = args.reporting.install(|| score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
     report.abstention =
@@ -218,6 +228,11 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
         let files: Vec<String> = args.behaviour.iter().map(|path| path.display().to_string()).collect();
         let behaviour = score_behaviour(&loaded.scheme, &loaded.pairs, &loaded.on_pairs, &files, &options);
         report.set_behaviour(behaviour);
+    }
+    if let Some(items) = args.explain {
+        let explain = ExplainOptions::default();
+        let options = FaithfulnessOptions { items: items as usize, explain, bootstrap: options.bootstrap };
+        report.faithfulness = Some(faithfulness(&loaded.scheme, &loaded.gold, &loaded.bundles, &options)?);
     }
     let text = match args.reporting.format {
         ReportFormat::Text => report.render(Style::Text),
@@ -250,6 +265,8 @@ pub(crate) struct Loaded {
     pub(crate) scheme: Arc<Scheme>,
     pub(crate) gold: Vec<GoldItem>,
     pub(crate) systems: Vec<System>,
+    /// The bundles among the systems, by name.
+    bundles: Vec<(String, Classifier)>,
     /// Minimal pairs, and what the same systems say of their members.
     pairs: BehaviourPairs,
     on_pairs: Vec<System>,
@@ -332,13 +349,15 @@ impl Loaded {
         }
         let texts: Vec<&str> = gold.iter().map(|item| item.text.as_str()).collect();
         let mut run = Vec::new();
+        let mut named = Vec::new();
         for bundle in bundles {
             let predicted: Vec<Predicted> = bundle.classify_batch(&texts)?.iter().map(Predicted::from).collect();
             let mut name = bundle.info().id.clone();
             if args.precision != Arithmetic::Auto {
                 name += &format!(" {}", bundle.info().kernel);
             }
-            run.push(System { name, kind: SystemKind::Bundle, predicted });
+            run.push(System { name: name.clone(), kind: SystemKind::Bundle, predicted });
+            named.push((name, bundle));
         }
         run.append(&mut systems);
         gold.truncate(in_gold);
@@ -348,7 +367,7 @@ impl Loaded {
             predicted: system.predicted.split_off(in_gold),
         };
         let on_pairs = run.iter_mut().map(split).collect();
-        Ok(Self { scheme, gold, systems: run, pairs, on_pairs })
+        Ok(Self { scheme, gold, systems: run, bundles: named, pairs, on_pairs })
     }
 
     /// # Errors

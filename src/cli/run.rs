@@ -11,6 +11,7 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use detente::explain::{ExplainOptions, Explanation, explain};
 use detente::output::{By, DocumentRecord, ParagraphRecord, RecordWriter, Summary, WriterOptions};
 use detente::text::{Language, detect_language};
 use detente::{BundleInfo, Classifier, Document, Paragraph, Prediction};
@@ -27,6 +28,8 @@ use crate::cli::target::Target;
 const GROUP_BYTES: usize = 1 << 20;
 /// Paragraphs classified together: enough to sort them by length and to keep all threads busy for some seconds at most.
 const CHUNK_PARAGRAPHS: usize = 256;
+/// The same if every paragraph is read again without each of its words.
+const CHUNK_EXPLAINED_PARAGRAPHS: usize = 4;
 /// Bytes of text after which a chunk is closed, however few its paragraphs.
 const CHUNK_BYTES: usize = 1 << 17;
 /// How long a wait for input may keep Ctrl-C waiting.
@@ -60,6 +63,8 @@ pub(crate) struct Run<'a> {
     pub(crate) classifier: &'a Classifier,
     /// How to write; the field columns come from the first document.
     pub(crate) options: WriterOptions,
+    /// Whether to say which words moved the labels, and at what cost.
+    pub(crate) explain: Option<ExplainOptions>,
     /// Where to write, and what it is called.
     pub(crate) target: Target,
     /// Name of the target in messages.
@@ -132,6 +137,7 @@ impl Run<'_> {
 
     /// `false` if it was interrupted.
     fn group(&mut self, entries: &[Entry], work: &mut Work<'_>) -> anyhow::Result<bool> {
+        let most = if self.explain.is_some() { CHUNK_EXPLAINED_PARAGRAPHS } else { CHUNK_PARAGRAPHS };
         let mut chunk = Chunk::default();
         for entry in entries {
             let read = match entry {
@@ -147,7 +153,7 @@ impl Run<'_> {
                 chunk.bytes += paragraph.text().len();
                 chunk.paragraphs += 1;
                 chunk.steps.push(Step::Paragraph(read, paragraph));
-                if chunk.is_full() && !self.chunk(std::mem::take(&mut chunk), work)? {
+                if chunk.is_full(most) && !self.chunk(std::mem::take(&mut chunk), work)? {
                     return Ok(false);
                 }
             }
@@ -162,14 +168,13 @@ impl Run<'_> {
             return Ok(!self.interrupt.is_set());
         }
         let texts: Vec<&str> = chunk.steps.iter().filter_map(Step::text).collect();
-        let (predictions, languages) = self.labels(&texts)?;
-        let mut labels = predictions.iter().zip(languages);
+        let mut labels = self.labels(&texts)?.into_iter();
         let mut position = None;
         for step in &chunk.steps {
             match step {
                 Step::Paragraph(read, paragraph) => {
-                    let (prediction, language) = labels.next().context("there are fewer labels than paragraphs")?;
-                    let written = work.paragraph(&read.document, paragraph, prediction, language);
+                    let labels = labels.next().context("there are fewer labels than paragraphs")?;
+                    let written = work.paragraph(&read.document, paragraph, &labels);
                     written.with_context(|| self.cannot_write())?;
                     self.place = Place { document: read.ordinal, paragraph: paragraph.index() + 1, ..self.place };
                     position = Some(input_position(read, paragraph));
@@ -196,15 +201,28 @@ impl Run<'_> {
 
     /// Predictions and languages. A language takes some hundredth of the time of a prediction on one core, which would be
     /// too much after the predictions of many cores; so both are found at the same time.
-    fn labels(&self, texts: &[&str]) -> anyhow::Result<(Vec<Prediction>, Vec<Language>)> {
+    fn labels(&self, texts: &[&str]) -> anyhow::Result<Vec<Labels>> {
         std::thread::scope(|scope| {
             let detect = || texts.iter().map(|text| detect_language(text)).collect();
             let languages = Builder::new().name("languages".into()).spawn_scoped(scope, detect);
             let languages = languages.context("cannot start a thread")?;
-            let predictions = self.classifier.classify_batch(texts)?;
-            let languages = languages.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok((predictions, languages))
+            let predictions = self.predictions(texts)?.into_iter();
+            let languages: Vec<Language> = languages.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let labels = |((prediction, explanation), language)| Labels { prediction, explanation, language };
+            Ok(predictions.zip(languages).map(labels).collect())
         })
+    }
+
+    fn predictions(&self, texts: &[&str]) -> detente::Result<Vec<(Prediction, Option<Explanation>)>> {
+        let Some(options) = &self.explain else {
+            let predictions = self.classifier.classify_batch(texts)?.into_iter();
+            return Ok(predictions.map(|prediction| (prediction, None)).collect());
+        };
+        let explained = |text: &&str| {
+            let explanation = explain(self.classifier, text, options)?;
+            Ok((explanation.prediction().clone(), Some(explanation)))
+        };
+        texts.iter().map(explained).collect()
     }
 
     fn commit(&mut self, work: &Work<'_>) -> anyhow::Result<()> {
@@ -226,6 +244,13 @@ impl Run<'_> {
     }
 }
 
+/// What is said of a paragraph.
+struct Labels {
+    prediction: Prediction,
+    explanation: Option<Explanation>,
+    language: Language,
+}
+
 /// What changes from paragraph to paragraph.
 struct Work<'a> {
     info: &'a BundleInfo,
@@ -237,13 +262,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn paragraph(
-        &mut self,
-        document: &Document,
-        paragraph: &Paragraph<'_>,
-        prediction: &Prediction,
-        language: Language,
-    ) -> io::Result<()> {
+    fn paragraph(&mut self, document: &Document, paragraph: &Paragraph<'_>, labels: &Labels) -> io::Result<()> {
+        let &Labels { ref prediction, ref explanation, language } = labels;
         let language_validated = self.info.languages.iter().any(|code| code == language.code());
         if !language_validated && language != Language::UNDETERMINED {
             *self.tally.not_validated.entry(language).or_default() += 1;
@@ -252,7 +272,9 @@ impl Work<'_> {
         let summary = self.summary.get_or_insert_with(|| Summary::new(self.info.scheme.clone()));
         summary.add(paragraph, prediction, language);
         let bundle = &self.info.id;
-        let record = ParagraphRecord { document, paragraph, prediction, language, language_validated, bundle };
+        let explanation = explanation.as_ref();
+        let record =
+            ParagraphRecord { document, paragraph, prediction, language, language_validated, bundle, explanation };
         self.writer.as_mut().map_or(Ok(()), |writer| writer.paragraph(&record))
     }
 
@@ -322,8 +344,8 @@ enum Step<'d> {
 }
 
 impl Chunk<'_> {
-    fn is_full(&self) -> bool {
-        self.paragraphs >= CHUNK_PARAGRAPHS || self.bytes >= CHUNK_BYTES
+    fn is_full(&self, most: usize) -> bool {
+        self.paragraphs >= most || self.bytes >= CHUNK_BYTES
     }
 }
 

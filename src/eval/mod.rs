@@ -11,6 +11,7 @@ mod behaviour;
 mod bootstrap;
 mod compare;
 mod evaluate;
+mod faithfulness;
 mod figure;
 mod fit;
 mod gates;
@@ -37,6 +38,9 @@ pub use crate::eval::behaviour::{
 };
 pub use crate::eval::bootstrap::BootstrapOptions;
 pub use crate::eval::compare::{Comparison, Difference, FEWEST_SUPPORT, McNemar, SIGNIFICANCE};
+pub use crate::eval::faithfulness::{
+    DeletionPoint, Faithfulness, FaithfulnessOptions, LabelFaithfulness, SystemFaithfulness, faithfulness,
+};
 pub use crate::eval::figure::{Better, Metric, Scope};
 pub use crate::eval::fit::{
     CROSS_VALIDATED, ClassWeights, DataScheme, FEWEST_EXAMPLES, FitOptions, FitSample, Fitted, FittedLabel, Origin,

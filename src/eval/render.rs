@@ -3,6 +3,7 @@
 //! In: a [`Report`] or an [`AgreementReport`]. Out: a string.
 
 mod abstention;
+mod faithfulness;
 mod fitting;
 mod tuning;
 
@@ -12,6 +13,7 @@ use crate::eval::abstention::Abstention;
 use crate::eval::agreement::{AgreementReport, AgreementSlice};
 use crate::eval::behaviour;
 use crate::eval::compare::{Comparison, McNemar, p_in_words};
+use crate::eval::faithfulness::Faithfulness;
 use crate::eval::figure::{Metric, Scope};
 use crate::eval::report::{BootstrapInfo, Coder, Dimension, Figure, GoldInfo, Report, Slice};
 
@@ -144,6 +146,7 @@ impl Report {
             }
         }
         blocks.extend(behaviour);
+        blocks.extend(self.faithfulness.iter().flat_map(Faithfulness::blocks));
         write(&blocks, style)
     }
 

@@ -11,6 +11,7 @@ use crate::eval::abstention::Abstention;
 use crate::eval::behaviour::BehaviourReport;
 use crate::eval::bootstrap::{BootstrapOptions, Replicate, bootstrap, exact_extreme, percentile_interval};
 use crate::eval::compare::{Comparison, McNemar, compare, correct};
+use crate::eval::faithfulness::Faithfulness;
 use crate::eval::figure::{Metric, Scope, Value};
 use crate::eval::gold::GoldItem;
 use crate::eval::inversion::{self, Gaps};
@@ -122,6 +123,9 @@ pub struct Report {
     pub abstention: Option<Abstention>,
     /// Rates on minimal pairs, if there were any.
     pub behaviour: Option<BehaviourReport>,
+    /// How faithful explanations are; null where that was not asked for. [`score`] leaves it to
+    /// [`crate::eval::faithfulness()`].
+    pub faithfulness: Option<Faithfulness>,
 }
 
 /// The gold of a report.
@@ -295,6 +299,7 @@ pub fn score(scheme: &Scheme, gold: &[GoldItem], systems: &[System], options: &R
         slices,
         abstention: None,
         behaviour: None,
+        faithfulness: None,
     }
 }
 

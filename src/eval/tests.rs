@@ -13,6 +13,7 @@ use crate::eval::behaviour::{read_behaviour, score_behaviour};
 use crate::eval::bootstrap::{
     BootstrapOptions, Random, Replicate, bootstrap, difference_p, exact_extreme, percentile_interval,
 };
+use crate::eval::faithfulness::{DeletionPoint, Faithfulness, LabelFaithfulness, SystemFaithfulness};
 use crate::eval::figure::{Metric, Scope, Value};
 use crate::eval::gold::GoldItem;
 use crate::eval::inversion;
@@ -380,6 +381,21 @@ fn the_json_report_is_frozen() {
     assert_eq!(serde_json::to_value(&report).unwrap()["abstention"], serde_json::Value::Null);
     let system = System { name: "one".into(), kind: SystemKind::Bundle, predicted: World::new(1).system(&gold, 0.9) };
     report.abstention = Some(abstention(&world.scheme, &gold, &[system], 0.9));
+    assert_eq!(serde_json::to_value(&report).unwrap()["faithfulness"], serde_json::Value::Null);
+    let point = DeletionPoint { words: 1, important: Some(0.25), random: Some(0.5) };
+    let label = LabelFaithfulness {
+        of: "stance".into(),
+        items: 1,
+        clusters: 1,
+        warning: None,
+        start: Some(0.75),
+        points: vec![point],
+        area: Some(0.25),
+        low: None,
+        high: None,
+    };
+    let system = SystemFaithfulness { system: "one".into(), labels: vec![label] };
+    report.faithfulness = Some(Faithfulness { items: 1, too_short: 0, systems: vec![system] });
     let json = serde_json::to_value(&report).unwrap();
     let mut found = BTreeSet::new();
     paths(&json, "", &mut found);
@@ -391,7 +407,12 @@ fn the_json_report_is_frozen() {
         abstention.systems[].curves[].points[].coverage abstention.systems[].curves[].points[].opposite_sign \
         abstention.systems[].curves[].points[].recall abstention.systems[].curves[].points[].risk \
         abstention.systems[].curves[].points[].threshold abstention.systems[].system abstention.target_precision behaviour \
-        bootstrap.level bootstrap.replicates bootstrap.seed gold.coders[].items gold.coders[].name gold.files \
+        bootstrap.level bootstrap.replicates bootstrap.seed faithfulness.items faithfulness.systems[].labels[].area \
+        faithfulness.systems[].labels[].clusters faithfulness.systems[].labels[].high \
+        faithfulness.systems[].labels[].items faithfulness.systems[].labels[].low faithfulness.systems[].labels[].of \
+        faithfulness.systems[].labels[].points[].important faithfulness.systems[].labels[].points[].random \
+        faithfulness.systems[].labels[].points[].words faithfulness.systems[].labels[].start \
+        faithfulness.systems[].labels[].warning faithfulness.systems[].system faithfulness.too_short gold.coders[].items gold.coders[].name gold.files \
         gold.second_coders schema slices[].by slices[].clusters slices[].comparisons[].differences[].difference \
         slices[].comparisons[].differences[].established slices[].comparisons[].differences[].figure \
         slices[].comparisons[].differences[].first slices[].comparisons[].differences[].high \

@@ -38,6 +38,7 @@
 //!         language,
 //!         language_validated: false,
 //!         bundle: "tiny@1+00000000",
+//!         explanation: None,
 //!     })?;
 //! }
 //! writer.document(&DocumentRecord { document: &document, summary: &summary, bundle: "tiny@1+00000000" })?;
@@ -69,12 +70,15 @@ use std::sync::Arc;
 use crate::label::Scheme;
 
 pub use crate::output::html::HtmlOptions;
-pub use crate::output::record::{DocumentRecord, ParagraphRecord};
+pub use crate::output::record::{DocumentRecord, ExplanationRecord, ParagraphRecord};
 pub use crate::output::summary::{Peak, Summary};
 pub use crate::output::table::TableOptions;
 
 /// Version of the output format. It grows when a field changes its name, type or meaning; added fields do not count.
 pub const SCHEMA: u32 = 1;
+
+/// The weight from which a word is shown to people as one that moved a label: what two decimals can tell from nothing.
+pub(crate) const LEAST_WEIGHT: f32 = 0.01;
 
 /// A way to write records down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,6 +121,11 @@ impl Format {
             "parquet" => Some(Format::Parquet),
             _ => None,
         }
+    }
+
+    /// Whether it has a place for [`ParagraphRecord::explanation`]; the others leave it out.
+    pub fn has_explanations(self) -> bool {
+        matches!(self, Format::Jsonl | Format::Table | Format::Html)
     }
 
     /// Whether a file that breaks off after a whole document is continued by writing on at its end ([`WriterOptions::header`]).

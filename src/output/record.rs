@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::explain::{Explanation, Part, Target};
 use crate::label::Prediction;
 use crate::output::SCHEMA;
 use crate::output::number::{rounded, rounded_distribution};
@@ -24,6 +25,8 @@ pub struct ParagraphRecord<'a> {
     pub language_validated: bool,
     /// The bundle that labelled it: `name@version+first 8 hex digits of its sha256`.
     pub bundle: &'a str,
+    /// Which words moved the labels, if that was asked for.
+    pub explanation: Option<&'a Explanation>,
 }
 
 impl ParagraphRecord<'_> {
@@ -81,6 +84,10 @@ impl Serialize for ParagraphRecord<'_> {
         map.serialize_entry("windows", &prediction.windows())?;
         map.serialize_entry("tokens", &prediction.tokens())?;
         map.serialize_entry("bundle", self.bundle)?;
+        if let Some(explanation) = self.explanation {
+            let text = self.paragraph.text();
+            map.serialize_entry("explanation", &ExplanationRecord { explanation, text, start: range.start })?;
+        }
         if !self.document.fields().is_empty() {
             map.serialize_entry("fields", self.document.fields())?;
         }
@@ -119,6 +126,58 @@ impl Serialize for DocumentRecord<'_> {
         map.serialize_entry("bundle", self.bundle)?;
         if !self.document.fields().is_empty() {
             map.serialize_entry("fields", self.document.fields())?;
+        }
+        map.end()
+    }
+}
+
+/// An explanation as a JSON object, the value of `explanation` in `docs/output.md`.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplanationRecord<'a> {
+    /// What each part contributes.
+    pub explanation: &'a Explanation,
+    /// The text that was explained.
+    pub text: &'a str,
+    /// Where that text begins in the document, in bytes; 0 if it stands alone.
+    pub start: usize,
+}
+
+impl Serialize for ExplanationRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        let part = |part| PartRecord { record: self, part };
+        map.serialize_entry("readings", &self.explanation.readings())?;
+        map.serialize_entry("parts", &self.explanation.parts().iter().map(part).collect::<Vec<_>>())?;
+        map.end()
+    }
+}
+
+struct PartRecord<'a> {
+    record: &'a ExplanationRecord<'a>,
+    part: &'a Part,
+}
+
+impl Serialize for PartRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ExplanationRecord { explanation, text, start } = *self.record;
+        let scheme = explanation.prediction().scheme();
+        let range = self.part.byte_range();
+        let weight = |target| rounded(explanation.weight(self.part, target).into());
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("start", &(start + range.start))?;
+        map.serialize_entry("end", &(start + range.end))?;
+        map.serialize_entry("text", &text[range])?;
+        map.serialize_entry("words", &self.part.words())?;
+        if scheme.boilerplate {
+            map.serialize_entry("boilerplate_probability", &weight(Target::Boilerplate))?;
+        }
+        if !scheme.topics.is_empty() {
+            let topics = scheme.topics.iter().enumerate();
+            let weights = topics.map(|(index, topic)| (&topic.name, weight(Target::Topic(index)))).collect();
+            map.serialize_entry("topic_probabilities", &Pairs(weights))?;
+        }
+        if let Some(scale) = &scheme.scale {
+            map.serialize_entry(&format!("{}_expected", scale.name), &weight(Target::Scale))?;
         }
         map.end()
     }

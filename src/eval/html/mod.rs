@@ -10,6 +10,7 @@ mod chart;
 mod confusion;
 mod curves;
 mod errors;
+mod faithfulness;
 mod figures;
 mod page;
 

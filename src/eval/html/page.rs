@@ -2,7 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::eval::html::{Evaluation, abstention, bars, behaviour, confusion, curves, errors, figures, series};
+use crate::eval::html::{
+    Evaluation, abstention, bars, behaviour, confusion, curves, errors, faithfulness, figures, series,
+};
 use crate::eval::render::named;
 use crate::eval::report::{Dimension, GoldInfo, REPORT_SCHEMA, Report, Slice, SystemKind};
 use crate::output::html::page::head;
@@ -91,6 +93,9 @@ fn parts(evaluation: &Evaluation<'_>) -> Vec<Part> {
     }
     if let Some(found) = &report.behaviour {
         add("behaviour", "Behaviour", behaviour::section(evaluation, found));
+    }
+    if let Some(found) = &report.faithfulness {
+        add("faithfulness", "Faithfulness of explanations", faithfulness::section(found));
     }
     if !evaluation.gold.is_empty() {
         add("errors", "Errors", errors::list(evaluation));

@@ -171,7 +171,10 @@ fn legend(scheme: &Scheme) -> Markup {
                     "bar is the peak, the value farthest from 0. Click on a bar to go to its paragraph."
                 }
             }
-            p { "The note beside a paragraph unfolds into all probabilities." }
+            p {
+                "The note beside a paragraph unfolds into all probabilities. Where words are underlined, they moved the number that the "
+                "colour shows: it would be lower without those with a solid line, higher without those with a dotted one, and the thicker, the more."
+            }
             @if scheme.boilerplate {
                 p { "Boilerplate is text that is no part of what the article says; it is left out of all counts and means." }
             }

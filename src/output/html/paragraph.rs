@@ -1,14 +1,25 @@
 //! One paragraph on the page: its text, and beside it what was decided; the probabilities unfold.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use maud::{Markup, html};
 
+use crate::explain::{Explanation, Target};
 use crate::label::Prediction;
-use crate::output::ParagraphRecord;
 use crate::output::html::{colour_class, probability, typeset, visible};
 use crate::output::number::{signed_code, signed_mean};
+use crate::output::{LEAST_WEIGHT, ParagraphRecord};
 use crate::text::Language;
+
+/// Steps of thickness that tell how much a word moved.
+const MARKS: f32 = 3.0;
+/// The weight that has the thickest line if no word moved more, so that nothing looks large where all is small.
+const FAINT: f32 = 0.2;
+/// Parts that are listed of an explanation, for each label.
+const SHOWN_PARTS: usize = 8;
+/// Characters of a word or phrase that are listed.
+const PART_CHARACTERS: usize = 40;
 
 /// The block of a paragraph of the `document`th document of the page.
 pub(crate) fn paragraph(record: &ParagraphRecord<'_>, document: usize) -> Markup {
@@ -18,7 +29,10 @@ pub(crate) fn paragraph(record: &ParagraphRecord<'_>, document: usize) -> Markup
     html! {
         section.para.(class(prediction)) id=(anchor) data-id=(visible(&record.id())) {
             p.text lang=(language(record.language)) dir="auto" title=(in_words(prediction)) {
-                (visible(record.paragraph.text()))
+                @match record.explanation {
+                    Some(explanation) => (marked(record.paragraph.text(), explanation)),
+                    None => (visible(record.paragraph.text())),
+                }
             }
             div.note {
                 a.number href=(format!("#{anchor}")) aria-label=(format!("link to paragraph {index}")) { "#" (index) }
@@ -27,6 +41,7 @@ pub(crate) fn paragraph(record: &ParagraphRecord<'_>, document: usize) -> Markup
                         (decision(prediction))
                     }
                     (probabilities(record))
+                    @if let Some(explanation) = record.explanation { (why(record.paragraph.text(), explanation)) }
                 }
             }
         }
@@ -120,6 +135,64 @@ fn probabilities(record: &ParagraphRecord<'_>) -> Markup {
             }
             (language_name(record.language)) (validated) ", " (prediction.tokens()) " tokens, " (prediction.windows()) " " (windows)
         }
+    }
+}
+
+/// The text with the words underlined that moved what its colour shows: the expected level, or the first number behind the
+/// decision where there is none.
+fn marked(text: &str, explanation: &Explanation) -> Markup {
+    let targets = Target::decided(explanation.prediction());
+    let Some(&target) = targets.iter().find(|target| **target == Target::Scale).or(targets.first()) else {
+        return html! { (visible(text)) };
+    };
+    let name = visible(target.name(explanation.prediction().scheme()));
+    let strongest = explanation.strongest(target, LEAST_WEIGHT);
+    let largest = strongest.first().map_or(FAINT, |(_, weight)| weight.abs().max(FAINT));
+    let step = |weight: f32| (weight.abs() / largest * MARKS).round();
+    let mut marked: Vec<(Range<usize>, f32)> = strongest
+        .iter()
+        .filter(|(_, weight)| step(*weight) > 0.0)
+        .map(|(part, weight)| (part.byte_range(), *weight))
+        .collect();
+    marked.sort_by_key(|(range, _)| range.start);
+    let ends = marked.iter().map(|(range, _)| range.end);
+    let starts: Vec<usize> = std::iter::once(0).chain(ends).collect();
+    html! {
+        @for ((range, weight), start) in marked.iter().zip(&starts) {
+            (visible(&text[*start..range.start]))
+            span.why.(if *weight > 0.0 { "up" } else { "down" }).(format!("w{}", step(*weight)))
+                title=(format!("{name}: {}", typeset(&signed_mean(Some(f64::from(*weight)))))) {
+                (visible(&text[range.clone()]))
+            }
+        }
+        (visible(&text[starts[marked.len()]..]))
+    }
+}
+
+/// For each number behind the decision, the words that moved it most.
+fn why(text: &str, explanation: &Explanation) -> Markup {
+    html! {
+        dl.reasons {
+            @for target in Target::decided(explanation.prediction()) {
+                dt { (visible(target.name(explanation.prediction().scheme()))) " by" }
+                dd dir="auto" {
+                    @let strongest = explanation.strongest(target, LEAST_WEIGHT);
+                    @if strongest.is_empty() { "no single word" }
+                    @for (index, (part, weight)) in strongest.iter().take(SHOWN_PARTS).enumerate() {
+                        @if index > 0 { ", " }
+                        bdi { (visible(&shortened(&text[part.byte_range()]))) } " " (typeset(&signed_mean(Some(f64::from(*weight)))))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The beginning of a phrase.
+fn shortened(phrase: &str) -> String {
+    match phrase.char_indices().nth(PART_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &phrase[..end]),
+        None => phrase.to_owned(),
     }
 }
 

@@ -3,17 +3,22 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use crate::explain::{Explanation, Target};
 use crate::label::Scheme;
 use crate::output::number::{signed_code, signed_mean};
 use crate::output::table::cell::{clean, cut, cut_start, pad, width, wrap, wrap_cleaned};
 use crate::output::table::gauge::{BOLD, DIM, gauge, gauge_width, paint};
 
 use crate::output::table::{INDENT, MAX_WIDTH, MIN_WIDTH, ONE_LINE_WIDTH, TableOptions, TopicColumn, legend};
-use crate::output::{DocumentRecord, ParagraphRecord, RecordWriter, Summary, WriterOptions};
+use crate::output::{DocumentRecord, LEAST_WEIGHT, ParagraphRecord, RecordWriter, Summary, WriterOptions};
 use crate::text::Language;
 
 /// What stands for the topics of boilerplate.
 const BOILERPLATE: &str = "boilerplate";
+/// Columns that a word or phrase of an explanation takes at most.
+const PART_WIDTH: usize = 24;
+/// Parts that are shown of an explanation, for each label.
+const SHOWN_PARTS: usize = 6;
 /// Columns of a paragraph's number, `#` included: the numbers of most documents, so that rows align.
 const NUMBER: usize = 4;
 
@@ -126,6 +131,27 @@ impl<W: Write> ParagraphTable<W> {
         Ok(())
     }
 
+    /// A line for each number behind the decision, with the words that moved it most.
+    fn why(&mut self, record: &ParagraphRecord<'_>, explanation: &Explanation) -> io::Result<()> {
+        let room = self.options.width - 3 * INDENT.len();
+        for target in Target::decided(explanation.prediction()) {
+            let strongest = explanation.strongest(target, LEAST_WEIGHT);
+            let mut line = format!("{} by", clean(target.name(&self.scheme)));
+            for (part, weight) in strongest.iter().take(SHOWN_PARTS) {
+                let words = cut(&record.paragraph.text()[part.byte_range()], PART_WIDTH).replace(' ', "\u{a0}");
+                line.push_str(&format!(" {words}\u{a0}{}", signed_mean(Some(f64::from(*weight)))));
+            }
+            if strongest.is_empty() {
+                line.push_str(" no single word");
+            }
+            for (index, line) in wrap_cleaned(&line, room).into_iter().enumerate() {
+                let indent = INDENT.repeat(if index == 0 { 2 } else { 3 });
+                self.write_row(&format!("{indent}{line}"), true)?;
+            }
+        }
+        Ok(())
+    }
+
     fn text_lines(&self, record: &ParagraphRecord<'_>, columns: usize) -> Vec<String> {
         let text = record.paragraph.text();
         if self.options.full_text { wrap(text, columns) } else { vec![cut(text, columns)] }
@@ -144,7 +170,12 @@ impl<W: Write> RecordWriter for ParagraphTable<W> {
         }
         let is_told = record.language != Language::UNDETERMINED;
         self.not_validated += usize::from(is_told && !record.language_validated);
-        if self.options.width < ONE_LINE_WIDTH { self.narrow_row(record) } else { self.wide_row(record) }
+        if self.options.width < ONE_LINE_WIDTH {
+            self.narrow_row(record)?
+        } else {
+            self.wide_row(record)?
+        }
+        record.explanation.map_or(Ok(()), |explanation| self.why(record, explanation))
     }
 
     fn document(&mut self, record: &DocumentRecord<'_>) -> io::Result<()> {

@@ -90,6 +90,7 @@ pub(crate) fn write(options: WriterOptions, documents: &[Labelled]) -> Vec<u8> {
                     language,
                     language_validated: true,
                     bundle: BUNDLE,
+                    explanation: None,
                 })
                 .unwrap();
         }

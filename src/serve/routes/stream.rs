@@ -288,8 +288,15 @@ fn records(
     for ((paragraph, &language), prediction) in document.paragraphs().zip(languages).zip(predictions) {
         let language_validated = info.languages.iter().any(|code| code == language.code());
         let paragraph = &paragraph;
-        let record =
-            ParagraphRecord { document, paragraph, prediction, language, language_validated, bundle: &info.id };
+        let record = ParagraphRecord {
+            document,
+            paragraph,
+            prediction,
+            language,
+            language_validated,
+            bundle: &info.id,
+            explanation: None,
+        };
         serde_json::to_writer(&mut out, &record)?;
         out.push(b'\n');
     }
