@@ -27,7 +27,7 @@ from model import load_checkpoint, load_tokenizer
 from predict import LogitArrays, text_logits
 from scheme import LEVEL_CODES, TOPIC_NAMES
 
-SET_WEIGHTS = {"news_parallel": 1.0, "news_mono": 1.0, "news_more": 1.0, "authored": 0.5, "web": 0.5, "contrast": 0.5}
+SET_WEIGHTS = {"news_parallel": 1.0, "news_mono": 1.0, "news_more": 1.0, "authored": 0.5, "web": 0.5, "contrast": 0.5, "pairs": 0.5}
 THRESHOLDS = np.arange(0.2, 0.801, 0.01)
 THRESHOLD_SMOOTHING = 7  # neighbouring thresholds averaged, so that no single lucky item decides
 RULE_MARGIN = 0.005  # of kappa that a more complicated rule must give
