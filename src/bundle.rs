@@ -28,6 +28,7 @@ use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooli
 use crate::error::{BundleFault, CheckpointFault, Error, Result};
 use crate::head::{Heads, LinearHeads, MappedHead, ScaleHead};
 use crate::label::Scheme;
+use crate::text::Language;
 
 /// The version of the bundle format that this program reads.
 pub const FORMAT: u64 = 1;
@@ -74,6 +75,13 @@ pub struct BundleInfo {
     pub card: String,
     /// What a checkpoint of transformers says of itself; `None` of a bundle.
     pub checkpoint: Option<CheckpointInfo>,
+}
+
+impl BundleInfo {
+    /// Whether the card has figures for the language.
+    pub fn is_validated_for(&self, language: Language) -> bool {
+        self.languages.iter().any(|code| code == language.code())
+    }
 }
 
 /// How a bundle or a checkpoint is opened.

@@ -50,6 +50,14 @@ pub struct ScaleLevel {
     pub name: String,
 }
 
+impl Scale {
+    /// Index of the level nearest to 0, which a boilerplate text gets; of two the lower one.
+    pub(crate) fn neutral(&self) -> usize {
+        let nearest = self.levels.iter().enumerate().min_by_key(|(_, level)| level.code.unsigned_abs());
+        nearest.map_or(0, |(index, _)| index)
+    }
+}
+
 impl Scheme {
     /// Says what is wrong with the scheme, if anything: empty or doubled names, levels out of order.
     pub fn problem(&self) -> Option<String> {
@@ -148,8 +156,7 @@ impl Prediction {
         if parts.is_boilerplate {
             parts.topic_applies.fill(false);
             if let Some(scale) = &scheme.scale {
-                let nearest = scale.levels.iter().enumerate().min_by_key(|(_, level)| level.code.unsigned_abs());
-                parts.level = nearest.map_or(parts.level, |(index, _)| index);
+                parts.level = scale.neutral();
             }
         }
         Self { scheme, parts }

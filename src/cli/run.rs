@@ -264,7 +264,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn paragraph(&mut self, document: &Document, paragraph: &Paragraph<'_>, labels: &Labels) -> io::Result<()> {
         let &Labels { ref prediction, ref explanation, language } = labels;
-        let language_validated = self.info.languages.iter().any(|code| code == language.code());
+        let language_validated = self.info.is_validated_for(language);
         if !language_validated && language != Language::UNDETERMINED {
             *self.tally.not_validated.entry(language).or_default() += 1;
         }

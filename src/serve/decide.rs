@@ -80,7 +80,7 @@ impl<'a> Rules<'a> {
             start: paragraph.start,
             end: paragraph.end,
             language: paragraph.language.code().to_owned(),
-            language_validated: self.info.languages.iter().any(|code| code == paragraph.language.code()),
+            language_validated: self.info.is_validated_for(paragraph.language),
             text: options.return_text.then_some(paragraph.text),
             boilerplate: prediction
                 .boilerplate()
@@ -104,12 +104,7 @@ impl<'a> Rules<'a> {
         let probabilities = prediction.escalation_probabilities();
         let decision = &self.info.calibration.scale.as_ref()?.decision;
         let codes: Vec<i32> = scale.levels.iter().map(|level| level.code).collect();
-        let level = if is_boilerplate {
-            let nearest = codes.iter().enumerate().min_by_key(|(_, code)| code.unsigned_abs());
-            nearest.map_or(0, |(index, _)| index)
-        } else {
-            decision.level(probabilities, &codes)
-        };
+        let level = if is_boilerplate { scale.neutral() } else { decision.level(probabilities, &codes) };
         // Of boilerplate the level is no decision of its own.
         let least = self.options.abstain.get(&scale.name).filter(|_| !is_boilerplate);
         let is_withheld = least.is_some_and(|&least| f64::from(probabilities[level]) < least);

@@ -64,7 +64,7 @@ impl Default for ClassifyOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ClassifyAnswer {
     /// The bundle that labelled every paragraph of this answer: `name@version+first 8 digits of its sha256`.
-    #[schema(example = "detente-mini@0.2.0+e4a70746")]
+    #[schema(example = "detente-mini@0.3.0+50b601f7")]
     pub(crate) bundle: String,
     /// The document's name, if it was given one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,7 +164,7 @@ pub(crate) struct LevelAnswer {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ModelAnswer {
     /// Name, version and the first 8 digits of the sha256.
-    #[schema(example = "detente-mini@0.2.0+e4a70746")]
+    #[schema(example = "detente-mini@0.3.0+50b601f7")]
     pub(crate) id: String,
     /// Name, which is also that of the model in the Open Inference Protocol.
     pub(crate) name: String,

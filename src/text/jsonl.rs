@@ -5,8 +5,6 @@
 
 use std::io::{self, BufRead};
 
-use serde_json::Value;
-
 use crate::error::{InputFault, RecordFault, Result};
 use crate::text::compress::Origin;
 use crate::text::document::Document;
@@ -58,19 +56,10 @@ impl JsonLines {
                 }
                 Ok(Line::TooLong) => Err(RecordFault::TooLarge { limit: self.limit }),
                 Ok(Line::Read) if self.buffer.trim_ascii().is_empty() => continue,
-                Ok(Line::Read) => self.parse(),
+                Ok(Line::Read) => self.shape.json_line(self.line, &self.buffer, self.encoding),
             };
             self.has_records = true;
             return Some(found.map_err(|what| self.origin.record_fault(self.line, what)));
-        }
-    }
-
-    fn parse(&self) -> Result<Document, RecordFault> {
-        let text = std::str::from_utf8(self.buffer.trim_ascii());
-        let text = text.map_err(|_| RecordFault::Encoding { encoding: self.encoding })?;
-        match serde_json::from_str(text).map_err(RecordFault::Json)? {
-            Value::Object(fields) => self.shape.document(self.line, fields),
-            _ => Err(RecordFault::NotAnObject),
         }
     }
 

@@ -33,6 +33,15 @@ impl RecordShape {
         }
     }
 
+    /// The document of a line of JSON, which was decoded from `encoding`: one object.
+    pub(crate) fn json_line(&self, line: u64, bytes: &[u8], encoding: &'static str) -> Result<Document, RecordFault> {
+        let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| RecordFault::Encoding { encoding })?;
+        match serde_json::from_str(text).map_err(RecordFault::Json)? {
+            Value::Object(fields) => self.document(line, fields),
+            _ => Err(RecordFault::NotAnObject),
+        }
+    }
+
     /// The document of the record on `line`. The text and the id are taken out of `fields`, the rest stays with it.
     pub(crate) fn document(&self, line: u64, mut fields: Map<String, Value>) -> Result<Document, RecordFault> {
         let field = || self.text_field.clone();

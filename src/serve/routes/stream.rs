@@ -14,7 +14,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
@@ -192,7 +191,7 @@ impl Reader {
         let document = match is_too_long {
             true => Err(RecordFault::TooLarge { limit }),
             false if line.trim_ascii().is_empty() => return Some(()),
-            false => self.document(&line),
+            false => self.shape.json_line(self.number, &line, "UTF-8"),
         };
         let line = match document {
             Ok(document) => match self.submit(document).await {
@@ -202,14 +201,6 @@ impl Reader {
             Err(what) => fault(Error::Record { path: NAME.into(), line: self.number, what }.to_string()),
         };
         self.lines.send(line).await.ok()
-    }
-
-    fn document(&self, line: &[u8]) -> Result<Document, RecordFault> {
-        let text = std::str::from_utf8(line.trim_ascii()).map_err(|_| RecordFault::Encoding { encoding: "UTF-8" })?;
-        match serde_json::from_str(text).map_err(RecordFault::Json)? {
-            Value::Object(fields) => self.shape.document(self.number, fields),
-            _ => Err(RecordFault::NotAnObject),
-        }
     }
 
     async fn submit(&self, document: Document) -> Result<Line, Refused> {
@@ -286,7 +277,7 @@ fn records(
     let info = classifier.info();
     let mut out = Vec::new();
     for ((paragraph, &language), prediction) in document.paragraphs().zip(languages).zip(predictions) {
-        let language_validated = info.languages.iter().any(|code| code == language.code());
+        let language_validated = info.is_validated_for(language);
         let paragraph = &paragraph;
         let record = ParagraphRecord {
             document,
