@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod labels;
 mod recalibrate;
 mod refit;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +44,8 @@ pub struct BundleInfo {
     pub version: String,
     /// Hexadecimal sha256 of `bundle.json`, which holds those of all other files: it stands for the whole bundle.
     pub sha256: String,
-    /// Name, version and the first 8 digits of the sha256: `detente-mini@0.1.0+1a2b3c4d`. Written into every record.
+    /// Name, version and the first 8 digits of the sha256: `detente-mini@0.1.0+1a2b3c4d`; from the Hub `owner/name@commit+1a2b3c4d`.
+    /// Written into every record.
     pub id: String,
     /// SPDX expression.
     pub license: String,
@@ -90,7 +92,7 @@ pub(crate) struct OpenOptions {
     pub(crate) encoder: EncoderOptions,
     /// What the labels of a checkpoint stand for.
     pub(crate) labels: Option<LabelMap>,
-    /// Name and revision that a checkpoint is known by, instead of the name of its folder.
+    /// Name and revision that it is known by; else those of a snapshot of the Hub, else a bundle's own and the name of a checkpoint's folder.
     pub(crate) origin: Option<(String, String)>,
 }
 
@@ -168,7 +170,10 @@ pub(crate) fn open(folder: &Path, options: &OpenOptions) -> Result<OpenBundle> {
         files.insert(file.as_str(), bytes);
     }
     let bytes = |file: &str| files.get(file).map(Vec::as_slice);
-    let opened = assemble(&manifest, &json, &bytes, &options.encoder).map_err(at)?;
+    let mut opened = assemble(&manifest, &json, &bytes, &options.encoder).map_err(at)?;
+    if let Some((name, revision)) = options.origin.clone().or_else(|| snapshot::origin(folder)) {
+        opened.info.id = format!("{name}@{revision}+{}", &opened.info.sha256[..8]);
+    }
     without_map(opened, options)
 }
 
@@ -198,7 +203,11 @@ fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -
     if let Some(map) = &options.labels {
         sha256 = hex_sha256(format!("{sha256} {}", map.sha256()).as_bytes());
     }
-    let (name, version) = options.origin.clone().unwrap_or_else(|| (folder_name(folder), "local".into()));
+    let (name, version) = options
+        .origin
+        .clone()
+        .or_else(|| snapshot::origin(folder))
+        .unwrap_or_else(|| (folder_name(folder), "local".into()));
     let info = BundleInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,

@@ -38,6 +38,7 @@
 //! | `error` | the one error type: what was being done, to what, what to try |
 //! | `threads` | a fixed number of workers, each job wholly on one of them |
 //! | `kernels` | the arithmetic of the int8 encoder, one implementation for each instruction set, all with the same bits |
+//! | `hub` | the name of a repository on the Hugging Face Hub to a verified folder (feature `hub`) |
 //! | [`label`] | the scheme and the prediction: the only place that knows names, order and codes of labels |
 //! | [`text`] | bytes to documents to paragraphs: decoding, extraction, records, the paragraph rule, languages |
 //! | `encode` | texts to token ids, in windows, in batches of like length |
@@ -61,7 +62,7 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`,
+//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/hub.md`, `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`,
 //! `models/README.md` (the bundle format).
 
 mod bundle;
@@ -73,6 +74,8 @@ mod error;
 pub mod eval;
 pub mod explain;
 mod head;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod kernels;
 pub mod label;
 mod nli;
@@ -87,6 +90,8 @@ pub use crate::bundle::checkpoint::is_checkpoint;
 pub use crate::bundle::{BundleInfo, BundleSource, CheckpointInfo, FORMAT, HeadKind, LabelMap, NliOutputs, Refit};
 pub use crate::classifier::{Classifier, ClassifierBuilder};
 pub use crate::encoder::{Device, Precision};
+#[cfg(feature = "hub")]
+pub use crate::error::HubFault;
 pub use crate::error::{BundleFault, CheckpointFault, Error, InputFault, RecordFault, Result};
 pub use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors, VectorSpace};
 pub use crate::label::{Level, Prediction, Scheme, TopicScore};

@@ -18,6 +18,7 @@ use crate::cli::args::Engine;
 use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::cli::model::Model;
 use crate::cli::target::check_folder;
 
 /// After the help of `tune`.
@@ -83,8 +84,8 @@ impl From<CalibrationMethod> for Method {
 /// # Errors
 /// If the gold may not be fitted on, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
-    check_output(&args.output, args.engine.model.as_deref(), "tune")?;
-    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
+    check_output(&args.output, args.engine.model.as_ref(), "tune")?;
+    let source = source(&args.engine)?;
     source.check_is_bundle()?;
     let classifier = open_classifier(&args.engine)?;
     let info = classifier.info();
@@ -131,12 +132,23 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Where the bundle is that the flags name; one of the Hub is fetched.
+///
+/// # Errors
+/// If it cannot be fetched.
+pub(crate) fn source(engine: &Engine) -> anyhow::Result<BundleSource> {
+    Ok(match &engine.model {
+        Some(model) => BundleSource::Folder(model.folder()?.to_owned()),
+        None => BundleSource::Embedded,
+    })
+}
+
 /// Whether a new bundle can be written there.
 ///
 /// # Errors
 /// If the folder is the bundle, exists, or has no place.
-pub(crate) fn check_output(output: &Path, model: Option<&Path>, verb: &str) -> anyhow::Result<()> {
-    let is_model = model.is_some_and(|model| match (model.canonicalize(), output.canonicalize()) {
+pub(crate) fn check_output(output: &Path, model: Option<&Model>, verb: &str) -> anyhow::Result<()> {
+    let is_model = model.is_some_and(|model| match (model.name().canonicalize(), output.canonicalize()) {
         (Ok(model), Ok(output)) => model == output,
         _ => false,
     });
