@@ -107,4 +107,7 @@ mod pages {
     struct Embedding;
     #[doc = include_str!("../docs/checkpoints.md")]
     struct Checkpoints;
+    #[cfg(feature = "hub")]
+    #[doc = include_str!("../docs/hub.md")]
+    struct Hub;
 }

@@ -109,7 +109,9 @@ pub enum HubFault {
         problem: String,
     },
     /// A file's name would lead out of the folder.
-    #[error("it lists a file {path:?}, whose name leads out of its folder; nothing was fetched, do not use this repository")]
+    #[error(
+        "it lists a file {path:?}, whose name leads out of its folder; nothing was fetched, do not use this repository"
+    )]
     UnsafePath {
         /// The name.
         path: String,

@@ -162,8 +162,11 @@ impl RepositoryFolder {
         let behind = path.canonicalize();
         let first = fs::read_link(path).map(|target| path.parent().unwrap_or(&self.root).join(target));
         remove_if_there(path)?;
-        let inside = |path: PathBuf| self.cache.canonicalize().is_ok_and(|cache| path.starts_with(cache)).then_some(path);
-        if let Some(blob) = first.ok().filter(|first| first.parent().and_then(|parent| parent.canonicalize().ok()) == self.blobs().canonicalize().ok()) {
+        let inside =
+            |path: PathBuf| self.cache.canonicalize().is_ok_and(|cache| path.starts_with(cache)).then_some(path);
+        if let Some(blob) = first.ok().filter(|first| {
+            first.parent().and_then(|parent| parent.canonicalize().ok()) == self.blobs().canonicalize().ok()
+        }) {
             remove_if_there(&blob)?;
         }
         behind.ok().and_then(inside).map_or(Ok(()), |behind| remove_if_there(&behind))

@@ -151,7 +151,8 @@ impl<'h> Client<'h> {
             }
             let response = request.call().map_err(|source| unreachable(&target, source))?;
             let headers = response.headers();
-            etag = etag.or_else(|| text(headers, "X-Linked-Etag").or_else(|| text(headers, ETAG.as_str())).map(plain_etag));
+            etag = etag
+                .or_else(|| text(headers, "X-Linked-Etag").or_else(|| text(headers, ETAG.as_str())).map(plain_etag));
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((etag, response));
             }

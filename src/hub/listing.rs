@@ -196,13 +196,32 @@ mod tests {
     #[test]
     fn only_what_is_read_is_fetched() {
         let needed = [
-            "1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", "LICENSE", "README.md", "config.json",
-            "model.safetensors", "modules.json", "tokenizer.json", "vocab.txt",
+            "1_Pooling/config.json",
+            "2_Dense/config.json",
+            "2_Dense/model.safetensors",
+            "LICENSE",
+            "README.md",
+            "config.json",
+            "model.safetensors",
+            "modules.json",
+            "tokenizer.json",
+            "vocab.txt",
         ];
         let others = [
-            ".gitattributes", "2_Dense/pytorch_model.bin", "adapter.py", "checkpoint-5/model.safetensors", "model-00001-of-00002.safetensors",
-            "model.fp16.safetensors", "model.onnx", "onnx/config.json", "onnx/model.onnx", "optimizer.pt", "pytorch_model.bin",
-            "pytorch_model.bin.index.json", "tf_model.h5", "training_args.bin",
+            ".gitattributes",
+            "2_Dense/pytorch_model.bin",
+            "adapter.py",
+            "checkpoint-5/model.safetensors",
+            "model-00001-of-00002.safetensors",
+            "model.fp16.safetensors",
+            "model.onnx",
+            "onnx/config.json",
+            "onnx/model.onnx",
+            "optimizer.pt",
+            "pytorch_model.bin",
+            "pytorch_model.bin.index.json",
+            "tf_model.h5",
+            "training_args.bin",
         ];
         let all: Vec<&str> = needed.into_iter().chain(others).collect();
         let listing = listing(&all);
@@ -212,7 +231,8 @@ mod tests {
 
     #[test]
     fn parts_are_fetched_where_there_is_no_whole() {
-        let paths = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"];
+        let paths =
+            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"];
         assert_eq!(listing(&paths).needed().count(), 3);
     }
 

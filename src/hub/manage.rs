@@ -80,8 +80,7 @@ impl Hub {
                     revisions,
                     files: files.len(),
                     bytes: sizes.sum(),
-                    is_complete: listing
-                        .map(|listing| listing.needed().all(|(path, _)| snapshot.join(path).exists())),
+                    is_complete: listing.map(|listing| listing.needed().all(|(path, _)| snapshot.join(path).exists())),
                     folder: snapshot,
                     commit,
                 });
@@ -149,7 +148,8 @@ impl Hub {
                 blobs.remove(&blob);
             }
         }
-        let size = |blob: &PathBuf| fs::symlink_metadata(blob).ok().filter(|found| found.is_file()).map(|found| found.len());
+        let size =
+            |blob: &PathBuf| fs::symlink_metadata(blob).ok().filter(|found| found.is_file()).map(|found| found.len());
         let bytes = blobs.iter().filter_map(size).sum();
         let answer = Removed { id: repository.id(), commits: removed.clone(), files: blobs.len(), bytes };
         if kept.is_empty() {

@@ -225,11 +225,7 @@ impl Hub {
 }
 
 /// The commit and its files, from the Hub as far as the cache does not know.
-fn ask(
-    client: &Client<'_>,
-    repository: &Repository,
-    folder: &RepositoryFolder,
-) -> Result<(String, Listing), HubFault> {
+fn ask(client: &Client<'_>, repository: &Repository, folder: &RepositoryFolder) -> Result<(String, Listing), HubFault> {
     let commit = match repository.commit() {
         Some(commit) => commit.to_owned(),
         None => client.commit(repository)?,

@@ -84,8 +84,7 @@ impl FromStr for Repository {
 
     /// Reads `hf:owner/name` or `hf:owner/name@revision`; the prefix may be left out.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let fault =
-            |problem: String| Error::Hub { repository: text.into(), what: HubFault::Name { problem } };
+        let fault = |problem: String| Error::Hub { repository: text.into(), what: HubFault::Name { problem } };
         let rest = text.strip_prefix(PREFIX).unwrap_or(text);
         let (id, revision) = rest.split_once('@').map_or((rest, None), |(id, revision)| (id, Some(revision)));
         let Some((owner, name)) = id.split_once('/') else { return Err(fault("there is no owner/name in it".into())) };
@@ -160,8 +159,24 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         let bad = [
-            "", "hf:", "hf:a", "hf:/b", "hf:a/", "hf:a/b/c", "hf:../b", "hf:a/..", "hf:a--b/c", "hf:a/b@", "hf:a/b@../x",
-            "hf:a/b@/x", "hf:a/b@x y", "hf:a/b@x@y", "hf:.a/b", "hf:a/b\\c", "hf:a/b@x?y", "hf:ä/b",
+            "",
+            "hf:",
+            "hf:a",
+            "hf:/b",
+            "hf:a/",
+            "hf:a/b/c",
+            "hf:../b",
+            "hf:a/..",
+            "hf:a--b/c",
+            "hf:a/b@",
+            "hf:a/b@../x",
+            "hf:a/b@/x",
+            "hf:a/b@x y",
+            "hf:a/b@x@y",
+            "hf:.a/b",
+            "hf:a/b\\c",
+            "hf:a/b@x?y",
+            "hf:ä/b",
         ];
         for text in bad {
             let error = text.parse::<Repository>().map(|found| found.to_string()).unwrap_err();
