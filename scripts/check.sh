@@ -114,7 +114,7 @@ docs() {
 }
 
 hub_cache() {
-    cargo build --locked --features hub --target-dir "$target/hub" && python3 scripts/check/hub_cache.py "$target/hub/debug/detente"
+    cargo build --locked --features hub && python3 scripts/check/hub_cache.py "$target/debug/detente"
 }
 
 # The real all-MiniLM-L6-v2, 91 MB, from a Python package; a machine without network skips its test and says so.

@@ -67,7 +67,7 @@ fn a_bundle_of_the_hub_is_known_by_its_commit_in_records_and_reports() {
     assert_eq!(stderr(&output), "");
 
     let gold = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/input-eval/gold.jsonl");
-    let args = ["eval", "--gold", gold, "--format", "json", "--replicates", "10"];
+    let args = ["eval", "--gold", gold, "--format", "json", "--replicates", "100"];
     let named = run(&setting, &[&args[..], &["--model", "hf:owner/name"]].concat(), &[]);
     assert!(stdout(&named).contains(&id), "{}", stdout(&named));
     let by_variable = run(&setting, &args, &[("DETENTE_MODEL", "hf:owner/name")]);
