@@ -138,7 +138,7 @@ step "clippy, with parquet" cargo clippy --locked --all-targets --features parqu
 step "clippy, with hub" cargo clippy --locked --all-targets --features hub -- -D warnings
 step "test" cargo test --locked
 step "test, with parquet" cargo test --locked --features parquet parquet
-step "test, with hub" cargo test --locked --features hub --test tests -- hub
+step "test, with hub" cargo test --locked --features hub --test tests -- hub cli::
 step "cache of the Hub, by Python" hub_cache
 step "the real MiniLM" minilm
 step "intervals hold the truth" scripts/eval/coverage.sh

@@ -98,7 +98,8 @@ fn a_partial_file_is_gone_on_with_if_it_is_the_same() {
     type Change = fn(Reply) -> Reply;
     let keep: Change = |reply| reply;
     let whole: Change = |reply| Reply { status: 200, headers: Vec::new(), ..reply };
-    let cases: [(&str, &[u8], Change, &[Option<&str>]); 6] = [
+    type Ranges = &'static [Option<&'static str>];
+    let cases: [(&str, &[u8], Change, Ranges); 6] = [
         ("the beginning", &weights[..30_000], keep, &[Some("bytes=30000-")]),
         ("all of it", &weights, keep, &[]),
         ("another file", &other, keep, &[Some("bytes=30000-"), None]),

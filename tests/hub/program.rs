@@ -77,7 +77,8 @@ fn a_bundle_of_the_hub_is_known_by_its_commit_in_records_and_reports() {
 #[test]
 fn failures_are_exit_code_2_and_say_what_to_do() {
     let setting = Setting::of(Files::fixture("fake"));
-    let cases: [(&str, &[(&str, &str)], &str); 4] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Variables, &str); 4] = [
         ("hf:owner/name", &[("HF_HUB_OFFLINE", "1")], "offline mode forbids"),
         ("hf:owner/other", &[], "no such repository (404)"),
         ("hf:name", &[], "hf:owner/name@revision"),
