@@ -73,7 +73,7 @@ pub enum Error {
     #[cfg(feature = "hub")]
     #[error("{repository}: {what}")]
     Hub {
-        /// The repository as it was named.
+        /// The repository as it was named, or `the Hub`.
         repository: String,
         /// Why, and what to try.
         what: HubFault,

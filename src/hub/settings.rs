@@ -48,7 +48,7 @@ pub(super) fn read(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Hub> {
 }
 
 fn setting(variable: &'static str, found: String, expected: &'static str) -> Error {
-    Error::Hub { repository: "hf:".into(), what: HubFault::Setting { variable, found, expected } }
+    Error::Hub { repository: "the Hub".into(), what: HubFault::Setting { variable, found, expected } }
 }
 
 /// `~` stands for the user's folder.

@@ -1,5 +1,7 @@
 //! The program with `--model hf:…` and its verb `models`, on a hub on the loopback.
 
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -9,10 +11,9 @@ use crate::hub::{COMMIT, Files, Setting, TOKEN, sha256};
 
 const TEXT: &str = "The guns fell silent.\n";
 
-/// Runs the program on a text of one paragraph, with nothing of this machine's own hub.
-fn run(setting: &Setting, args: &[&str], variables: &[(&str, &str)]) -> Output {
-    let input = setting.folder.path().join("text.txt");
-    std::fs::write(&input, TEXT).unwrap();
+/// The program beside a text of one paragraph, with nothing of this machine's own hub.
+fn command(setting: &Setting, args: &[&str], variables: &[(&str, &str)]) -> Command {
+    std::fs::write(setting.folder.path().join("text.txt"), TEXT).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HF_") || name.starts_with("HUGGING")) {
         command.env_remove(name);
@@ -20,8 +21,12 @@ fn run(setting: &Setting, args: &[&str], variables: &[(&str, &str)]) -> Output {
     command.env_remove("TRANSFORMERS_OFFLINE").env_remove("DETENTE_MODEL").env("NO_PROXY", "127.0.0.1");
     command.env("HF_HOME", setting.folder.path()).env("HF_ENDPOINT", setting.server.url());
     command.envs(variables.iter().copied()).args(args).current_dir(setting.folder.path()).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    std::fs::remove_file(input).unwrap();
+    command
+}
+
+fn run(setting: &Setting, args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let output = command(setting, args, variables).output().unwrap();
+    std::fs::remove_file(setting.folder.path().join("text.txt")).unwrap();
     output
 }
 
@@ -72,6 +77,58 @@ fn a_bundle_of_the_hub_is_known_by_its_commit_in_records_and_reports() {
     assert!(stdout(&named).contains(&id), "{}", stdout(&named));
     let by_variable = run(&setting, &args, &[("DETENTE_MODEL", "hf:owner/name")]);
     assert_eq!(stdout(&by_variable), stdout(&named));
+}
+
+/// Labelled lines: a topic of the fake bundle or none, three levels.
+fn gold() -> String {
+    let mut lines = String::new();
+    for number in 0..60 {
+        let topics = if number % 2 == 0 { "[\"military\"]" } else { "[]" };
+        let (level, flag) = (number % 3, number % 4 == 0);
+        writeln!(
+            lines,
+            r#"{{"id": {number}, "text": "Report number {number}.", "topics": {topics}, "escalation": {level}, "boilerplate": {flag}, "document": {number}}}"#
+        )
+        .unwrap();
+    }
+    lines
+}
+
+#[test]
+fn every_verb_that_takes_a_folder_takes_a_name() {
+    let setting = Setting::of(Files::fixture("fake"));
+    std::fs::write(setting.folder.path().join("gold.jsonl"), gold()).unwrap();
+    let model = ["--model", "hf:owner/name"];
+    let gold = ["--gold", "gold.jsonl", "--replicates", "100"];
+    let verbs: [(&str, &[&str]); 6] = [
+        ("inspect", &[]),
+        ("bench", &["text.txt", "--rounds", "1"]),
+        ("sample", &["--corpus", "gold.jsonl", "--count", "2", "--with-boilerplate", "--output", "sample.csv"]),
+        ("eval", &gold),
+        ("tune", &[&gold[..], &["--output", "tuned"]].concat()),
+        ("fit", &["--train", "gold.jsonl", "--replicates", "100", "--output", "fitted"]),
+    ];
+    for (verb, args) in verbs {
+        let output = run(&setting, &[&[verb], args, &model].concat(), &[]);
+        assert!(output.status.success(), "{verb}: {}", stderr(&output));
+        let is_named = stdout(&output).contains(&format!("owner/name@{COMMIT}+"));
+        assert!(is_named || verb == "sample", "{verb} does not say where the model is from: {}", stdout(&output));
+    }
+    assert!(setting.folder.path().join("fitted/bundle.json").exists());
+}
+
+#[cfg(feature = "serve")]
+#[test]
+fn the_server_says_which_commit_it_serves() {
+    let setting = Setting::of(Files::fixture("fake"));
+    let mut command = command(&setting, &["serve", "--listen", "127.0.0.1:0", "--model", "hf:owner/name"], &[]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = lines.skip_while(|line| !line.contains("serving"));
+    let line = lines.next();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.as_ref().is_some_and(|line| line.contains(&format!("owner/name@{COMMIT}+"))), "{line:?}");
 }
 
 #[test]
