@@ -119,7 +119,7 @@ pub(crate) fn models(args: &Models, console: &Console) -> anyhow::Result<Exit> {
                 for commit in &removed.commits {
                     lines.push(format!("removed hf:{}@{commit}", removed.id));
                 }
-                lines.push(format!("{} files, {} are free", removed.files, size(removed.bytes)));
+                lines.push(format!("{} files, {} freed", removed.files, size(removed.bytes)));
                 values.push(json!({
                     "model": removed.id, "commits": removed.commits, "files": removed.files, "bytes": removed.bytes,
                 }));
@@ -149,7 +149,9 @@ pub(crate) fn pull(hub: &Hub, repository: &Repository, console: &Console) -> any
             console.note(format!("fetching {files} files of {repository}, {}", size(bytes)));
             if io::stderr().is_terminal() && !console.is_quiet() && !is_without_bars() {
                 bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(4));
-                let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {msg}, {eta} left");
+                let style = ProgressStyle::with_template(
+                    "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {msg}, {eta} left",
+                );
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             }
         }

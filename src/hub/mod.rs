@@ -146,9 +146,11 @@ impl Hub {
             Err(problem) => return Err(repository.fault(problem)),
         };
         check_weights(repository, &commit, &listing)?;
+        // The listing first: a snapshot that is cut short is known as such. A cache that may only be read is no reason to
+        // refuse what it has; only a run without network will miss what could not be kept.
+        let kept = folder.prepare(&commit).and_then(|()| folder.keep_listing(&commit, &listing));
         self.complete(&client, repository, &folder, &commit, &listing, report)?;
-        // A cache that may only be read is no reason to refuse what it has; only a run without network will miss this.
-        let kept = folder.keep_listing(&commit, &listing).and_then(|()| folder.keep_reference(repository, &commit));
+        let kept = kept.and_then(|()| folder.keep_reference(repository, &commit));
         let note = kept.err().map(|problem| format!("{problem}; offline, {repository} may not be found"));
         Ok(Snapshot { folder: folder.snapshot(&commit), commit, note })
     }

@@ -138,6 +138,11 @@ fn half_a_body_is_no_file() {
 fn after_a_failure_the_same_command_succeeds() {
     let setting = spoilt("/storage/", |reply| reply.sending(Sending::Cut(10)));
     setting.failure();
+    let cached = setting.hub().list().unwrap();
+    assert_eq!((cached[0].commit.as_str(), cached[0].is_complete), (COMMIT, Some(false)));
+    let pinned = format!("hf:owner/name@{COMMIT}").parse().unwrap();
+    let offline = setting.hub().with_offline(true).snapshot(&pinned, &mut |_| {}).unwrap_err().to_string();
+    contains_all("partial", &offline, &["lacks model.safetensors", "detente models pull"]);
     let good = Setting::of(Files::small());
     let hub = setting.hub().with_endpoint(good.server.url());
     hub.snapshot(&repository(), &mut |_| {}).unwrap();
