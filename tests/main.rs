@@ -11,3 +11,4 @@ mod sampling;
 #[cfg(feature = "serve")]
 mod serve;
 mod snapshot;
+mod zero_shot;
