@@ -109,7 +109,12 @@ library_alone() {
 }
 
 docs() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps &&
+        RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features hub
+}
+
+hub_cache() {
+    cargo build --locked --features hub && python3 scripts/check/hub_cache.py "$target/debug/detente"
 }
 
 # The real all-MiniLM-L6-v2, 91 MB, from a Python package; a machine without network skips its test and says so.
@@ -130,8 +135,11 @@ step "format" cargo fmt --all --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
 step "clippy, C library" cargo clippy --locked -p detente-c --all-targets -- -D warnings
 step "clippy, with parquet" cargo clippy --locked --all-targets --features parquet -- -D warnings
+step "clippy, with hub" cargo clippy --locked --all-targets --features hub -- -D warnings
 step "test" cargo test --locked
 step "test, with parquet" cargo test --locked --features parquet parquet
+step "test, with hub" cargo test --locked --features hub --test tests -- hub cli::
+step "cache of the Hub, by Python" hub_cache
 step "the real MiniLM" minilm
 step "intervals hold the truth" scripts/eval/coverage.sh
 step "docs" docs

@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod labels;
 mod recalibrate;
 mod refit;
+mod snapshot;
 mod zero_shot;
 
 use std::collections::BTreeMap;
@@ -45,7 +46,8 @@ pub struct BundleInfo {
     pub version: String,
     /// Hexadecimal sha256 of `bundle.json`, which holds those of all other files: it stands for the whole bundle.
     pub sha256: String,
-    /// Name, version and the first 8 digits of the sha256: `detente-mini@0.1.0+1a2b3c4d`. Written into every record.
+    /// Name, version and the first 8 digits of the sha256: `detente-mini@0.1.0+1a2b3c4d`; from the Hub `owner/name@commit+1a2b3c4d`.
+    /// Written into every record.
     pub id: String,
     /// SPDX expression.
     pub license: String,
@@ -94,7 +96,7 @@ pub(crate) struct OpenOptions {
     pub(crate) labels: Option<LabelMap>,
     /// Labels for a checkpoint for natural-language inference.
     pub(crate) scheme: Option<ZeroShotScheme>,
-    /// Name and revision that a checkpoint is known by, instead of the name of its folder.
+    /// Name and revision that it is known by; else those of a snapshot of the Hub, else a bundle's own and the name of a checkpoint's folder.
     pub(crate) origin: Option<(String, String)>,
 }
 
@@ -179,7 +181,10 @@ pub(crate) fn open(folder: &Path, options: &OpenOptions) -> Result<OpenBundle> {
         files.insert(file.as_str(), bytes);
     }
     let bytes = |file: &str| files.get(file).map(Vec::as_slice);
-    let opened = assemble(&manifest, &json, &bytes, &options.encoder).map_err(at)?;
+    let mut opened = assemble(&manifest, &json, &bytes, &options.encoder).map_err(at)?;
+    if let Some((name, revision)) = options.origin.clone().or_else(|| snapshot::origin(folder)) {
+        opened.info.id = format!("{name}@{revision}+{}", &opened.info.sha256[..8]);
+    }
     without_map(opened, options)
 }
 
@@ -207,7 +212,11 @@ fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -
         let what = CheckpointFault::Config { file: "config.json".into(), problem };
         return Err(Error::Checkpoint { path: folder.to_path_buf(), what });
     }
-    let (mut name, version) = options.origin.clone().unwrap_or_else(|| (folder_name(folder), "local".into()));
+    let (mut name, version) = options
+        .origin
+        .clone()
+        .or_else(|| snapshot::origin(folder))
+        .unwrap_or_else(|| (folder_name(folder), "local".into()));
     let mut sha256 = opened.sha256.clone();
     let by = match (zero_shot, &options.labels) {
         (Some((scheme, _)), _) => Some(scheme.sha256()),

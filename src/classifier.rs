@@ -89,7 +89,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// The name and the revision that a checkpoint is known by, in its id; else those are the name of its folder and `local`.
+    /// The name and the revision that a bundle or a checkpoint is known by, in its id. Else those are repository and commit of a snapshot in
+    /// the cache of the Hub, or those of the bundle, or the name of the checkpoint's folder and `local`.
     #[must_use]
     pub fn origin(mut self, name: impl Into<String>, revision: impl Into<String>) -> Self {
         self.options.origin = Some((name.into(), revision.into()));

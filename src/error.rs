@@ -2,11 +2,15 @@
 //! and what to try; `source()` keeps the cause.
 
 mod checkpoint;
+#[cfg(feature = "hub")]
+mod hub;
 
 use std::io;
 use std::path::PathBuf;
 
 pub use crate::error::checkpoint::CheckpointFault;
+#[cfg(feature = "hub")]
+pub use crate::error::hub::HubFault;
 
 /// Result with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -64,6 +68,15 @@ pub enum Error {
         path: PathBuf,
         /// Why, and what to try.
         what: CheckpointFault,
+    },
+    /// A model of the Hub cannot be used.
+    #[cfg(feature = "hub")]
+    #[error("{repository}: {what}")]
+    Hub {
+        /// The repository as it was named, or `the Hub`.
+        repository: String,
+        /// Why, and what to try.
+        what: HubFault,
     },
     /// Something is asked for that this bundle or checkpoint cannot give.
     #[error("{id} {missing}")]

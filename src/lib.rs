@@ -38,6 +38,7 @@
 //! | `error` | the one error type: what was being done, to what, what to try |
 //! | `threads` | a fixed number of workers, each job wholly on one of them |
 //! | `kernels` | the arithmetic of the int8 encoder, one implementation for each instruction set, all with the same bits |
+//! | `hub` | the name of a repository on the Hugging Face Hub to a verified folder (feature `hub`) |
 //! | [`label`] | the scheme and the prediction: the only place that knows names, order and codes of labels |
 //! | [`text`] | bytes to documents to paragraphs: decoding, extraction, records, the paragraph rule, languages |
 //! | `encode` | texts to token ids, in windows, in batches of like length |
@@ -61,8 +62,8 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/zero-shot.md`, `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`,
-//! `models/README.md` (the bundle format).
+//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/hub.md`, `docs/zero-shot.md`, `docs/fitting.md`, `docs/serving.md`,
+//! `docs/performance.md`, `models/README.md` (the bundle format).
 
 mod bundle;
 pub mod calibration;
@@ -73,6 +74,8 @@ mod error;
 pub mod eval;
 pub mod explain;
 mod head;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod kernels;
 pub mod label;
 mod nli;
@@ -90,6 +93,8 @@ pub use crate::bundle::{
 };
 pub use crate::classifier::{Classifier, ClassifierBuilder};
 pub use crate::encoder::{Device, Precision};
+#[cfg(feature = "hub")]
+pub use crate::error::HubFault;
 pub use crate::error::{BundleFault, CheckpointFault, Error, InputFault, RecordFault, Result};
 pub use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors, VectorSpace};
 pub use crate::label::{Level, Prediction, Scheme, TopicScore};
@@ -107,4 +112,7 @@ mod pages {
     struct Checkpoints;
     #[doc = include_str!("../docs/zero-shot.md")]
     struct ZeroShot;
+    #[cfg(feature = "hub")]
+    #[doc = include_str!("../docs/hub.md")]
+    struct Hub;
 }

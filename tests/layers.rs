@@ -3,8 +3,9 @@
 use std::path::Path;
 
 /// Every module of the crate, lowest first; those of one row stand side by side and may import from left to right.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["error", "label", "kernels", "threads"],
+    &["hub"],
     &["text"],
     &["encode"],
     &["encoder"],

@@ -5,6 +5,8 @@ mod checkpoints;
 mod cli;
 mod cli_runs;
 mod fitting;
+#[cfg(feature = "hub")]
+mod hub;
 mod invariants;
 mod layers;
 mod sampling;

@@ -13,6 +13,9 @@ use detente::{Device, Precision};
 use crate::cli::agreement::{self, Agreement};
 use crate::cli::eval::{self, Eval};
 use crate::cli::fit::{self, Fit};
+use crate::cli::model::Model;
+#[cfg(feature = "hub")]
+use crate::cli::models::{self, Models};
 use crate::cli::sample::{self, Sample};
 #[cfg(feature = "serve")]
 use crate::cli::serve::{self, Serve};
@@ -68,6 +71,10 @@ pub(crate) enum Verb {
     #[cfg(feature = "serve")]
     #[command(after_help = serve::EXAMPLES)]
     Serve(Serve),
+    /// Fetch, list, verify and remove models of the Hugging Face Hub.
+    #[cfg(feature = "hub")]
+    #[command(after_help = models::EXAMPLES)]
+    Models(Models),
     /// Print the completions for a shell.
     #[command(after_help = "Example:\n  detente completions bash > ~/.local/share/bash-completion/completions/detente")]
     Completions(Completions),
@@ -169,9 +176,11 @@ pub(crate) struct Reading {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct Engine {
-    /// Folder of a bundle, or of a checkpoint of transformers, to use instead of the bundle inside the program.
-    #[arg(long, value_name = "DIR", env = "DETENTE_MODEL", hide_env_values = true, value_hint = ValueHint::DirPath)]
-    pub(crate) model: Option<PathBuf>,
+    /// Folder of a bundle, or of a checkpoint of transformers, to use instead of the bundle inside the program; or hf:owner/name[@revision]
+    /// for one of the Hugging Face Hub (only in programs built with the feature `hub`).
+    #[arg(long, value_name = "MODEL", env = "DETENTE_MODEL", hide_env_values = true, value_hint = ValueHint::DirPath,
+        value_parser = Model::parser())]
+    pub(crate) model: Option<Model>,
     /// TOML file that maps the labels of a checkpoint to topics, a scale, boilerplate [default: its labels are topics].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) labels: Option<PathBuf>,

@@ -28,6 +28,9 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
         Some(path) => (path.display().to_string(), read(path)?),
         None => ("synthetic text".to_owned(), synthetic::paragraphs(SYNTHETIC_PARAGRAPHS)),
     };
+    if let Some(model) = &args.engine.model {
+        model.folder()?;
+    }
     let begun = Instant::now();
     let classifier = open_classifier(&args.engine)?;
     classifier.check_labels()?;

@@ -62,6 +62,10 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
     let wish = wish(args);
     start::check(&destination, wish)?;
 
+    // Before interrupts are listened to: one must end a fetch at once.
+    if let Some(model) = &args.engine.model {
+        model.fetch(console)?;
+    }
     let interrupt = Interrupt::listen()?;
     let classifier = open_classifier(&args.engine)?;
     classifier.check_labels()?;
@@ -242,7 +246,7 @@ fn writer_options(args: &Classify, format: Format, classifier: &Classifier) -> W
 pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
     let builder = classifier_builder(args)?;
     Ok(match &args.model {
-        Some(folder) => builder.open(folder)?,
+        Some(model) => builder.open(model.folder()?)?,
         None => builder.embedded()?,
     })
 }

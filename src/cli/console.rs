@@ -29,6 +29,12 @@ impl Console {
         self
     }
 
+    /// Whether notes and progress are not wanted.
+    #[cfg(feature = "hub")]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// One thing that failed, with what to try.
     pub(crate) fn error(&self, message: impl fmt::Display) {
         self.say("error", ERROR, &message);

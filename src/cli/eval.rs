@@ -22,6 +22,7 @@ use rayon::ThreadPoolBuilder;
 use crate::cli::args::Arithmetic;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::cli::model::Model;
 use crate::cli::target::check_folder;
 
 /// After the help of `eval`.
@@ -87,10 +88,10 @@ pub(crate) struct Systems {
     /// the models label [default: that of the first bundle, else of the one inside the program].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
     pub(crate) scheme: Option<PathBuf>,
-    /// Folder of a bundle or of a checkpoint to score; may be given several times. `eval` without any system scores the bundle that DETENTE_MODEL
+    /// Folder of a bundle or of a checkpoint to score, or hf:owner/name[@revision]; may be given several times. `eval` without any system scores the bundle that DETENTE_MODEL
     /// names, or the one inside the program.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) model: Vec<PathBuf>,
+    #[arg(long, value_name = "MODEL", value_hint = ValueHint::DirPath, value_parser = Model::parser())]
+    pub(crate) model: Vec<Model>,
     /// TOML file that maps the labels of the checkpoints among them to topics, a scale, boilerplate.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "model")]
     pub(crate) labels: Option<PathBuf>,
@@ -287,8 +288,9 @@ impl Loaded {
     ) -> anyhow::Result<Self> {
         let threads = reporting.threads.map_or(0, usize::from);
         let builder = || Classifier::builder().threads(threads).precision(args.precision.into());
+        let folders = args.model.iter().map(Model::folder).collect::<anyhow::Result<Vec<_>>>()?;
         let map = args.labels.as_ref().map(LabelMap::open).transpose()?;
-        if map.is_some() && !args.model.iter().any(is_checkpoint) {
+        if map.is_some() && !folders.iter().any(is_checkpoint) {
             bail!("--labels is for the labels of a checkpoint of transformers, and no --model is one");
         }
         let declared = args.scheme.as_deref().map(SchemeFile::open).transpose()?;
@@ -305,8 +307,8 @@ impl Loaded {
             builder.open(folder)
         };
         let default = || match std::env::var_os("DETENTE_MODEL").filter(|folder| !folder.is_empty()) {
-            Some(folder) => open(Path::new(&folder)),
-            None => builder().embedded(),
+            Some(name) => anyhow::Ok(open(Model::named(name).folder()?)?),
+            None => Ok(builder().embedded()?),
         };
         let mut bundles = Vec::new();
         if with_default {
@@ -315,7 +317,7 @@ impl Loaded {
         if args.embedded {
             bundles.push(builder().embedded()?);
         }
-        for folder in &args.model {
+        for folder in &folders {
             bundles.push(open(folder)?);
         }
         let scheme = match (&declared, bundles.first()) {

@@ -19,7 +19,7 @@ use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::eval::read_scheme;
 use crate::cli::exit::Exit;
-use crate::cli::tune::check_output;
+use crate::cli::tune::{check_output, source};
 
 /// Texts that vectors are computed of at a time; between them only the vectors are held.
 const BLOCK: usize = 512;
@@ -99,9 +99,9 @@ impl From<Weights> for ClassWeights {
 /// # Errors
 /// If the data may not or cannot be learnt from, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
-    check_output(&args.output, args.engine.model.as_deref(), "fit")?;
+    check_output(&args.output, args.engine.model.as_ref(), "fit")?;
     let name = bundle_name(args)?;
-    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
+    let source = source(&args.engine)?;
     if args.keep_heads {
         source.check_is_bundle()?;
     }

@@ -18,7 +18,8 @@ use crate::cli::exit::Exit;
 /// If the bundle cannot be opened, or standard output not be written.
 pub(crate) fn inspect(args: &Inspect) -> anyhow::Result<Exit> {
     let classifier = open_classifier(&args.engine)?;
-    let source = args.engine.model.as_ref().map_or("inside the program".into(), |folder| folder.display().to_string());
+    let source =
+        args.engine.model.as_ref().map_or("inside the program".into(), |model| model.name().display().to_string());
     let mut text = match (args.card, args.json) {
         (true, _) => classifier.info().card.clone(),
         (false, true) => serde_json::to_string_pretty(&as_json(&classifier, &source))?,

@@ -20,6 +20,9 @@ mod inputs;
 mod inspect;
 mod interrupt;
 mod journal;
+mod model;
+#[cfg(feature = "hub")]
+mod models;
 mod progress;
 mod queue;
 mod reader;
@@ -56,6 +59,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Verb::Sample(args) => sample::sample(args, &console),
         #[cfg(feature = "serve")]
         Verb::Serve(args) => serve::serve(args),
+        #[cfg(feature = "hub")]
+        Verb::Models(args) => models::models(args, &console),
         Verb::Completions(args) => generate::completions(args),
         Verb::Man(args) => generate::man(args),
     };

@@ -146,7 +146,7 @@ pub(crate) fn serve(args: &Serve) -> anyhow::Result<Exit> {
     };
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let builder = classifier_builder(&args.engine)?;
-    let model = args.engine.model.clone();
+    let model = args.engine.model.as_ref().map(|model| model.folder().map(Path::to_owned)).transpose()?;
     let open = move || match &model {
         Some(folder) => builder.clone().open(folder),
         None => builder.clone().embedded(),

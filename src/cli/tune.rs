@@ -19,6 +19,7 @@ use crate::cli::args::Engine;
 use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
+use crate::cli::model::Model;
 use crate::cli::target::check_folder;
 
 /// After the help of `tune`.
@@ -86,11 +87,11 @@ impl From<CalibrationMethod> for Method {
 /// # Errors
 /// If the gold may not be fitted on, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
-    let source = args.engine.model.clone().map_or(BundleSource::Embedded, BundleSource::Folder);
+    let source = source(&args.engine)?;
     if args.engine.scheme.is_some() {
         check_scheme_output(&args.output)?;
     } else {
-        check_output(&args.output, args.engine.model.as_deref(), "tune")?;
+        check_output(&args.output, args.engine.model.as_ref(), "tune")?;
         source.check_is_bundle()?;
     }
     let classifier = open_classifier(&args.engine)?;
@@ -176,12 +177,23 @@ fn write_scheme(
     open_classifier(&Engine { scheme: Some(args.output.clone()), ..args.engine.clone() })
 }
 
+/// Where the bundle is that the flags name; one of the Hub is fetched.
+///
+/// # Errors
+/// If it cannot be fetched.
+pub(crate) fn source(engine: &Engine) -> anyhow::Result<BundleSource> {
+    Ok(match &engine.model {
+        Some(model) => BundleSource::Folder(model.folder()?.to_owned()),
+        None => BundleSource::Embedded,
+    })
+}
+
 /// Whether a new bundle can be written there.
 ///
 /// # Errors
 /// If the folder is the bundle, exists, or has no place.
-pub(crate) fn check_output(output: &Path, model: Option<&Path>, verb: &str) -> anyhow::Result<()> {
-    let is_model = model.is_some_and(|model| match (model.canonicalize(), output.canonicalize()) {
+pub(crate) fn check_output(output: &Path, model: Option<&Model>, verb: &str) -> anyhow::Result<()> {
+    let is_model = model.is_some_and(|model| match (model.name().canonicalize(), output.canonicalize()) {
         (Ok(model), Ok(output)) => model == output,
         _ => false,
     });
