@@ -8,6 +8,7 @@ mod labels;
 mod recalibrate;
 mod refit;
 mod snapshot;
+mod zero_shot;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,8 +24,9 @@ pub use crate::bundle::labels::LabelMap;
 use crate::bundle::labels::Reading;
 pub use crate::bundle::recalibrate::BundleSource;
 pub use crate::bundle::refit::Refit;
+pub use crate::bundle::zero_shot::{ZeroShotInfo, ZeroShotScheme};
 use crate::calibration::Calibration;
-use crate::encode::{Prompt, TextTokenizer};
+use crate::encode::{Encoding, Prompt, TextTokenizer};
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooling, Precision, Weights};
 use crate::error::{BundleFault, CheckpointFault, Error, Result};
 use crate::head::{Heads, LinearHeads, MappedHead, ScaleHead};
@@ -92,6 +94,8 @@ pub(crate) struct OpenOptions {
     pub(crate) encoder: EncoderOptions,
     /// What the labels of a checkpoint stand for.
     pub(crate) labels: Option<LabelMap>,
+    /// Labels for a checkpoint for natural-language inference.
+    pub(crate) scheme: Option<ZeroShotScheme>,
     /// Name and revision that it is known by; else those of a snapshot of the Hub, else a bundle's own and the name of a checkpoint's folder.
     pub(crate) origin: Option<(String, String)>,
 }
@@ -102,6 +106,13 @@ pub(crate) struct OpenBundle {
     pub(crate) tokenizer: TextTokenizer,
     pub(crate) encoder: Box<dyn Encoder>,
     pub(crate) heads: Heads,
+}
+
+impl OpenBundle {
+    /// A text as the encoder is to see it.
+    pub(crate) fn encode(&self, text: &str) -> Result<Encoding> {
+        self.heads.encode(&self.tokenizer, text)
+    }
 }
 
 #[derive(Deserialize)]
@@ -179,19 +190,21 @@ pub(crate) fn open(folder: &Path, options: &OpenOptions) -> Result<OpenBundle> {
 
 /// A bundle has a scheme of its own.
 fn without_map(opened: OpenBundle, options: &OpenOptions) -> Result<OpenBundle> {
-    if options.labels.is_none() {
-        return Ok(opened);
-    }
-    let missing =
-        "is a bundle and has its own scheme; a label map is for the labels of a checkpoint of transformers".into();
-    Err(Error::Missing { id: opened.info.id, missing })
+    let what = match (&options.labels, &options.scheme) {
+        (None, None) => return Ok(opened),
+        (Some(_), _) => "a label map is for the labels of a checkpoint of transformers",
+        (None, Some(_)) => "a zero-shot scheme is for a checkpoint of transformers for natural-language inference",
+    };
+    Err(Error::Missing { id: opened.info.id, missing: format!("is a bundle and has its own scheme; {what}") })
 }
 
-/// A checkpoint as a bundle, its labels read by themselves or by the map.
+/// A checkpoint as a bundle, its labels read by themselves, by the map or by the scheme.
 fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -> Result<OpenBundle> {
-    let reading = match &options.labels {
-        Some(map) => Some(map.reading(&opened.head_kind, &opened.labels)?),
-        None => Reading::of_labels(&opened.head_kind, &opened.labels),
+    let zero_shot = zero_shot::for_checkpoint(&opened, folder, options)?;
+    let reading = match (zero_shot, &options.labels) {
+        (Some((scheme, _)), _) => Some(scheme.reading(&opened.sha256)?),
+        (None, Some(map)) => Some(map.reading(&opened.head_kind, &opened.labels)?),
+        (None, None) => Reading::of_labels(&opened.head_kind, &opened.labels),
     };
     let missing = reading.is_none().then(|| opened.missing());
     let Reading { scheme, mapping, scale_head, calibration } = reading.unwrap_or_else(Reading::of_nothing);
@@ -199,15 +212,32 @@ fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -
         let what = CheckpointFault::Config { file: "config.json".into(), problem };
         return Err(Error::Checkpoint { path: folder.to_path_buf(), what });
     }
-    let mut sha256 = opened.sha256;
-    if let Some(map) = &options.labels {
-        sha256 = hex_sha256(format!("{sha256} {}", map.sha256()).as_bytes());
-    }
-    let (name, version) = options
+    let (mut name, version) = options
         .origin
         .clone()
         .or_else(|| snapshot::origin(folder))
         .unwrap_or_else(|| (folder_name(folder), "local".into()));
+    let mut sha256 = opened.sha256.clone();
+    let by = match (zero_shot, &options.labels) {
+        (Some((scheme, _)), _) => Some(scheme.sha256()),
+        (None, map) => map.as_ref().map(LabelMap::sha256),
+    };
+    if let Some(by) = by {
+        sha256 = hex_sha256(format!("{sha256} {by}").as_bytes());
+    }
+    let heads = match (opened.head, zero_shot) {
+        (Some(head), Some((scheme, outputs))) => {
+            name = format!("{name}:{}", scheme.name());
+            Heads::ZeroShot(scheme.head(folder, head, outputs, &opened.tokenizer, opened.max_length)?)
+        }
+        (Some(head), None) if missing.is_none() => Heads::Mapped(MappedHead { head, mapping }),
+        (Some(head), None) => Heads::Unread(head),
+        (None, _) => Heads::None,
+    };
+    let scheme_info = match (&heads, zero_shot) {
+        (Heads::ZeroShot(head), Some((scheme, _))) => Some(scheme.info(head)),
+        _ => None,
+    };
     let info = BundleInfo {
         id: format!("{name}@{version}+{}", &sha256[..8]),
         name,
@@ -230,14 +260,11 @@ fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -
         checkpoint: Some(CheckpointInfo {
             head: opened.head_kind,
             labels: opened.labels,
+            sha256: opened.sha256,
             prefix: opened.prefix,
-            missing: missing.clone(),
+            zero_shot: scheme_info,
+            missing,
         }),
-    };
-    let heads = match (opened.head, missing) {
-        (Some(head), None) => Heads::Mapped(MappedHead { head, mapping }),
-        (Some(head), Some(_)) => Heads::Unread(head),
-        (None, _) => Heads::None,
     };
     Ok(OpenBundle { info, tokenizer: opened.tokenizer, encoder: opened.encoder, heads })
 }

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
-use crate::bundle::{self, BundleInfo, LabelMap, OpenBundle, OpenOptions};
+use crate::bundle::{self, BundleInfo, LabelMap, OpenBundle, OpenOptions, ZeroShotScheme};
 #[cfg(feature = "serve")]
 use crate::encode::Batch;
 use crate::encode::{Encoding, Window, batches};
@@ -82,6 +82,13 @@ impl ClassifierBuilder {
         self
     }
 
+    /// Labels for a checkpoint for natural-language inference, which then needs no training for them (`docs/zero-shot.md`).
+    #[must_use]
+    pub fn scheme(mut self, scheme: ZeroShotScheme) -> Self {
+        self.options.scheme = Some(scheme);
+        self
+    }
+
     /// The name and the revision that a bundle or a checkpoint is known by, in its id. Else those are repository and commit of a snapshot in
     /// the cache of the Hub, or those of the bundle, or the name of the checkpoint's folder and `local`.
     #[must_use]
@@ -103,7 +110,7 @@ impl ClassifierBuilder {
     /// Opens the bundle or the checkpoint in a folder.
     ///
     /// # Errors
-    /// As [`Classifier::open`]; [`Error::Input`] if the label map does not fit the checkpoint.
+    /// As [`Classifier::open`]; [`Error::Input`] if the label map or the scheme does not fit the checkpoint.
     pub fn open(self, bundle: impl AsRef<Path>) -> Result<Classifier> {
         let (bundle, threads) = self.open_parts(bundle.as_ref())?;
         Ok(Classifier { bundle, threads })
@@ -220,8 +227,7 @@ impl Classifier {
         self.check_labels()?;
         let heads = &self.bundle.heads;
         let of = |encoding: &Encoding, vectors: &[&[f32]]| {
-            let windows = &encoding.windows;
-            (heads.logits(windows, vectors), heads.vectors(windows, vectors, VectorSpace::Encoder))
+            (heads.logits(encoding, vectors), heads.vectors(&encoding.windows, vectors, VectorSpace::Encoder))
         };
         let seen = self.encode(texts, of)?.into_iter();
         Ok(seen.map(|(encoding, (logits, vectors))| (self.predict(&encoding, &logits), vectors)).collect())
@@ -239,7 +245,7 @@ impl Classifier {
     /// The first step of a classification, for [`crate::serve`], which schedules the steps of many texts: token ids in windows.
     #[cfg(feature = "serve")]
     pub(crate) fn tokenize(&self, text: &str) -> Result<Encoding> {
-        self.bundle.tokenizer.encode(text)
+        self.bundle.encode(text)
     }
 
     /// The second step: one vector a window, in their order, all on one worker thread.
@@ -254,13 +260,13 @@ impl Classifier {
     /// The last step: what the heads and the calibration make of a text's windows and their vectors.
     #[cfg(feature = "serve")]
     pub(crate) fn conclude(&self, encoding: &Encoding, vectors: &[&[f32]]) -> Prediction {
-        self.predict(encoding, &self.bundle.heads.logits(&encoding.windows, vectors))
+        self.predict(encoding, &self.bundle.heads.logits(encoding, vectors))
     }
 
     fn predict(&self, encoding: &Encoding, logits: &Logits) -> Prediction {
         let info = &self.bundle.info;
         let calibrated = info.calibration.apply(logits, &info.scheme, info.scale_head);
-        calibrated.into_prediction(&info.scheme, encoding.windows.len(), encoding.tokens)
+        calibrated.into_prediction(&info.scheme, encoding.text_windows(), encoding.tokens)
     }
 
     /// Whether there is anything to say of a text.
@@ -277,7 +283,7 @@ impl Classifier {
 
     /// Each text's encoding and logits.
     fn run<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<(Encoding, Logits)>> {
-        self.encode(texts, |encoding, vectors| self.bundle.heads.logits(&encoding.windows, vectors))
+        self.encode(texts, |encoding, vectors| self.bundle.heads.logits(encoding, vectors))
     }
 
     /// Each text's encoding, and what `of` makes of it and of its windows' vectors.
@@ -289,7 +295,7 @@ impl Classifier {
         if let Some(index) = texts.iter().position(|text| text.as_ref().trim().is_empty()) {
             return Err(Error::BlankText { index });
         }
-        let encode = |index: usize| self.bundle.tokenizer.encode(texts[index].as_ref());
+        let encode = |index: usize| self.bundle.encode(texts[index].as_ref());
         let encodings: Vec<Encoding> = self.threads.map(texts.len(), encode).into_iter().collect::<Result<_>>()?;
         let windows: Vec<&Window> = encodings.iter().flat_map(|encoding| &encoding.windows).collect();
         let vectors = encode_windows(self.bundle.encoder.as_ref(), &self.threads, &windows)?;
@@ -393,7 +399,7 @@ mod tests {
             if let ([vector], false) = (slices.as_slice(), reference.vector.is_empty()) {
                 compare(&format!("{text}: vector"), vector, &reference.vector, &mut worst);
             }
-            let logits = classifier.bundle.heads.logits(&encoding.windows, &slices);
+            let logits = classifier.bundle.heads.logits(&encoding, &slices);
             compare(&format!("{text}: topic logit"), &logits.topics, &reference.topic_logits, &mut worst);
             compare(&format!("{text}: escalation logit"), &logits.scale, &reference.escalation_logits, &mut worst);
             compare(

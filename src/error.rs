@@ -529,7 +529,7 @@ pub enum RecordFault {
     },
     /// A `.json` file begins with a list and is no list of tasks.
     #[error(
-        "a list in a .json file is read as an export of Label Studio, and this one is damaged: {0}; export it anew"
+        "a list in a .json file is read as an export of Label Studio or Argilla, and this one is damaged: {0}; export it anew"
     )]
     Tasks(#[source] serde_json::Error),
     /// A level that makes no scale.

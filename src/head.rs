@@ -11,17 +11,19 @@
 mod mapping;
 mod sequence;
 mod write;
+mod zero_shot;
 
 use serde::Deserialize;
 
-use crate::encode::Window;
+use crate::encode::{Encoding, TextTokenizer, Window};
 use crate::encoder::Weights;
-use crate::error::BundleFault;
+use crate::error::{BundleFault, Result};
 use crate::label::Scheme;
 
 pub(crate) use crate::head::mapping::{MappedHead, Mapping, Values};
 pub(crate) use crate::head::sequence::SequenceHead;
 pub(crate) use crate::head::write::{to_bytes, with_topics};
+pub(crate) use crate::head::zero_shot::{Hypotheses, Hypothesis, Label, ZeroShotHead};
 
 const FILE: &str = "heads.safetensors";
 
@@ -125,6 +127,8 @@ pub(crate) enum Heads {
     Linear(LinearHeads),
     /// That of a checkpoint, its outputs mapped to a scheme.
     Mapped(MappedHead),
+    /// That of a checkpoint for pairs, with the hypotheses of a scheme.
+    ZeroShot(ZeroShotHead),
     /// That of a checkpoint, whose outputs say nothing of a text that stands alone.
     Unread(SequenceHead),
     /// A plain encoder has none.
@@ -132,11 +136,21 @@ pub(crate) enum Heads {
 }
 
 impl Heads {
-    /// The logits of a text from its windows and their vectors (B, H).
-    pub(crate) fn logits(&self, windows: &[Window], vectors: &[&[f32]]) -> Logits {
+    /// A text as these heads read it.
+    pub(crate) fn encode(&self, tokenizer: &TextTokenizer, text: &str) -> Result<Encoding> {
         match self {
-            Self::Linear(heads) => heads.apply(&self.vectors(windows, vectors, VectorSpace::Heads)),
-            Self::Mapped(head) => head.apply(&self.vectors(windows, vectors, VectorSpace::Heads)),
+            Self::ZeroShot(head) => head.encode(tokenizer, text),
+            _ => tokenizer.encode(text),
+        }
+    }
+
+    /// The logits of a text from the vectors of its windows (B, H).
+    pub(crate) fn logits(&self, encoding: &Encoding, vectors: &[&[f32]]) -> Logits {
+        let of_text = || self.vectors(&encoding.windows, vectors, VectorSpace::Heads);
+        match self {
+            Self::Linear(heads) => heads.apply(&of_text()),
+            Self::Mapped(head) => head.apply(&of_text()),
+            Self::ZeroShot(head) => head.apply(encoding, vectors),
             Self::Unread(_) | Self::None => Logits { topics: Vec::new(), scale: Vec::new(), boilerplate: None },
         }
     }

@@ -19,6 +19,9 @@ pub struct Scheme {
     pub boilerplate: bool,
 }
 
+/// What coders answer where no topic applies and an answer must be given.
+pub(crate) const NO_TOPIC: &str = "none of these";
+
 /// One topic of a scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

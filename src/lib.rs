@@ -43,7 +43,7 @@
 //! | [`text`] | bytes to documents to paragraphs: decoding, extraction, records, the paragraph rule, languages |
 //! | `encode` | texts to token ids, in windows, in batches of like length |
 //! | `encoder` | batches to one vector a window: the transformer |
-//! | `head` | the vectors of a text to its logits: heads of bundles, and those of checkpoints mapped to a scheme |
+//! | `head` | the vectors of a text to its logits: heads of bundles, those of checkpoints mapped to a scheme, and hypotheses judged by an NLI head |
 //! | [`calibration`] | logits to probabilities, probabilities to decisions |
 //! | `bundle` | opening a bundle or a checkpoint and checking everything in it; writing it with another calibration or other heads |
 //! | `classifier` | the pipeline |
@@ -62,8 +62,8 @@
 //! labels are data: names and number of topics and levels come from the bundle.
 //!
 //! More: `docs/embedding.md` (this crate in a service), `docs/reading.md` (paragraphs), `docs/windows.md`,
-//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/hub.md`, `docs/fitting.md`, `docs/serving.md`, `docs/performance.md`,
-//! `models/README.md` (the bundle format).
+//! `docs/output.md` (every field), `docs/checkpoints.md`, `docs/hub.md`, `docs/zero-shot.md`, `docs/fitting.md`, `docs/serving.md`,
+//! `docs/performance.md`, `models/README.md` (the bundle format).
 
 mod bundle;
 pub mod calibration;
@@ -87,7 +87,10 @@ pub mod text;
 mod threads;
 
 pub use crate::bundle::checkpoint::is_checkpoint;
-pub use crate::bundle::{BundleInfo, BundleSource, CheckpointInfo, FORMAT, HeadKind, LabelMap, NliOutputs, Refit};
+pub use crate::bundle::{
+    BundleInfo, BundleSource, CheckpointInfo, FORMAT, HeadKind, LabelMap, NliOutputs, Refit, ZeroShotInfo,
+    ZeroShotScheme,
+};
 pub use crate::classifier::{Classifier, ClassifierBuilder};
 pub use crate::encoder::{Device, Precision};
 #[cfg(feature = "hub")]
@@ -107,6 +110,8 @@ mod pages {
     struct Embedding;
     #[doc = include_str!("../docs/checkpoints.md")]
     struct Checkpoints;
+    #[doc = include_str!("../docs/zero-shot.md")]
+    struct ZeroShot;
     #[cfg(feature = "hub")]
     #[doc = include_str!("../docs/hub.md")]
     struct Hub;

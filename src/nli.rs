@@ -67,7 +67,13 @@ impl Nli {
     fn new(bundle: OpenBundle, threads: Threads, folder: &Path) -> Result<Self> {
         let OpenBundle { info, tokenizer, encoder, heads } = bundle;
         let kind = info.checkpoint.as_ref().map(|checkpoint| &checkpoint.head);
-        let (Some(&HeadKind::Nli(outputs)), Heads::Unread(head)) = (kind, heads) else {
+        let head = match heads {
+            Heads::Unread(head) => Some(head),
+            // A scheme says nothing of pairs that are given.
+            Heads::ZeroShot(heads) => Some(heads.head),
+            _ => None,
+        };
+        let (Some(&HeadKind::Nli(outputs)), Some(head)) = (kind, head) else {
             let missing =
                 "is no checkpoint for natural-language inference: its labels are not entailment, neutral and \
                 contradiction, or entailment and not_entailment"

@@ -13,3 +13,4 @@ mod sampling;
 #[cfg(feature = "serve")]
 mod serve;
 mod snapshot;
+mod zero_shot;

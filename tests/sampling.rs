@@ -118,3 +118,63 @@ fn tasks_come_back_from_label_studio() {
         );
     }
 }
+
+#[test]
+fn records_come_back_from_argilla() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(folder.path());
+    let output = run(folder.path(), &[&SAMPLE[..], &["--format", "argilla", "--output", "records.json"]].concat());
+    let settings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let questions = settings["questions"].as_array().unwrap();
+    let names: Vec<&str> = questions.iter().map(|question| question["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["topics", "escalation", "boilerplate"]);
+    let options = |question: &str| {
+        let place = names.iter().position(|name| *name == question).unwrap();
+        let options = questions[place]["settings"]["options"].as_array().unwrap();
+        options.iter().map(|option| option["value"].clone()).collect::<Vec<Value>>()
+    };
+    assert_eq!(options("escalation"), ["-2", "-1", "0", "1", "2"]);
+    let path = folder.path().join("records.json");
+    let records: Vec<Value> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(records.len(), 12);
+    // The first coder agrees with everything, the second one calls everything boilerplate; as a flat export has it.
+    let labelled = records.iter().map(|record| {
+        let mut flat =
+            json!({"id": record["id"], "text": record["fields"]["text"], "document": record["metadata"]["document"]});
+        assert!(record["metadata"]["lang"].is_string() && record["metadata"]["uncertainty"].is_number());
+        for (question, suggestion) in record["suggestions"].as_object().unwrap() {
+            let value = &suggestion["value"];
+            let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+            assert!(
+                !values.is_empty() && values.iter().all(|value| options(question).contains(value)),
+                "{question}: {value}"
+            );
+            let scores = suggestion["score"].as_array().cloned().unwrap_or_else(|| vec![suggestion["score"].clone()]);
+            assert!(scores.iter().all(|score| (0.0..=1.0).contains(&score.as_f64().unwrap())), "{suggestion}");
+            assert_eq!(scores.len(), values.len());
+            assert!(!suggestion["agent"].as_str().unwrap().contains(['@', '+']), "Argilla refuses these");
+            let mut answers = vec![value.clone()];
+            answers.extend((question == "boilerplate").then(|| json!("yes")));
+            flat[format!("{question}.responses")] = json!(answers);
+            flat[format!("{question}.responses.users")] = json!(["one", "two"][..answers.len()]);
+            flat[format!("{question}.responses.status")] = json!(["submitted", "submitted"][..answers.len()]);
+        }
+        flat
+    });
+    let labelled: Vec<Value> = labelled.collect();
+    fs::write(&path, serde_json::to_vec(&labelled).unwrap()).unwrap();
+    let classifier = Classifier::open(bundle()).unwrap();
+    let gold = read_gold_files(&[&path], &classifier.info().scheme).unwrap();
+    assert_eq!(gold.len(), 12);
+    for item in gold {
+        let prediction = classifier.classify(&item.text).unwrap();
+        let topics: Vec<bool> = prediction.topics().map(|topic| topic.applies).collect();
+        let code = prediction.escalation().unwrap().code;
+        let level = classifier.info().scheme.scale.as_ref().unwrap().levels.iter().position(|level| level.code == code);
+        let boilerplate = Some(prediction.is_boilerplate());
+        assert_eq!(item.labels, Labels { topics: Some(topics), level, boilerplate }, "{}", item.text);
+        let second = Labels { boilerplate: Some(true), ..Labels::default() };
+        assert_eq!((item.second, item.second_annotator.as_deref()), (Some(second), Some("two")));
+        assert!(item.document.is_some());
+    }
+}

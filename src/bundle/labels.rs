@@ -106,7 +106,9 @@ impl LabelMap {
             HeadKind::Regression => Values::Number(self.points()?),
             HeadKind::Nli(_) => {
                 return Err(
-                    "the checkpoint judges pairs of texts (natural-language inference) and has no labels to map".into(),
+                    "the checkpoint judges pairs of texts (natural-language inference) and has no labels to map; give it \
+                     a scheme with hypotheses (--scheme)"
+                        .into(),
                 );
             }
             HeadKind::Encoder => return Err("the checkpoint is a plain encoder and has no labels to map".into()),
@@ -233,7 +235,7 @@ impl Reading {
         Self::new(scheme, Mapping::default(), TopicDecision::Thresholds, Vec::new(), None)
     }
 
-    fn new(
+    pub(crate) fn new(
         scheme: Scheme,
         mapping: Mapping,
         decision: TopicDecision,

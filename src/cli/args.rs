@@ -173,7 +173,7 @@ pub(crate) struct Reading {
 }
 
 /// Flags about the classifier.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct Engine {
     /// Folder of a bundle, or of a checkpoint of transformers, to use instead of the bundle inside the program; or hf:owner/name[@revision]
@@ -184,6 +184,10 @@ pub(crate) struct Engine {
     /// TOML file that maps the labels of a checkpoint to topics, a scale, boilerplate [default: its labels are topics].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) labels: Option<PathBuf>,
+    /// TOML file of topics, levels and boilerplate with hypotheses, by which a checkpoint for natural-language inference labels without
+    /// training.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) scheme: Option<PathBuf>,
     /// Worker threads [default: all cores]. Labels do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use detente::explain::ExplainOptions;
 use detente::output::{Format, SCHEMA, TableOptions, WriterOptions};
 use detente::text::{Encoding, InputFormat, Language, ReadOptions};
-use detente::{Classifier, ClassifierBuilder, LabelMap};
+use detente::{Classifier, ClassifierBuilder, LabelMap, ZeroShotScheme};
 
 use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard, Unit};
 use crate::cli::console::Console;
@@ -254,7 +254,7 @@ pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
 /// How to open the bundle, as the flags say.
 ///
 /// # Errors
-/// If the map of labels cannot be read.
+/// If the map of labels or the scheme cannot be read.
 pub(crate) fn classifier_builder(args: &Engine) -> anyhow::Result<ClassifierBuilder> {
     let mut builder = Classifier::builder()
         .threads(args.threads.map_or(0, usize::from))
@@ -262,6 +262,9 @@ pub(crate) fn classifier_builder(args: &Engine) -> anyhow::Result<ClassifierBuil
         .device(args.device.into());
     if let Some(map) = &args.labels {
         builder = builder.labels(LabelMap::open(map)?);
+    }
+    if let Some(scheme) = &args.scheme {
+        builder = builder.scheme(ZeroShotScheme::open(scheme)?);
     }
     Ok(match &args.kernel {
         Some(kernel) => builder.kernel(kernel),

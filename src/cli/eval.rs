@@ -16,7 +16,7 @@ use detente::eval::{
     read_gold_files, read_predictions_file, score, score_behaviour, write_items,
 };
 use detente::explain::ExplainOptions;
-use detente::{Classifier, Error, LabelMap, Scheme, is_checkpoint};
+use detente::{Classifier, Error, LabelMap, Scheme, ZeroShotScheme, is_checkpoint};
 use rayon::ThreadPoolBuilder;
 
 use crate::cli::args::Arithmetic;
@@ -84,7 +84,8 @@ pub(crate) struct Systems {
     /// Only the gold items whose field `split` says this.
     #[arg(long, value_name = "NAME", requires = "gold", help_heading = "Gold")]
     pub(crate) split: Option<String>,
-    /// Label scheme as JSON, as bundle.json holds it [default: that of the first bundle, else of the one inside the program].
+    /// Label scheme as JSON, as bundle.json holds it, or as TOML with hypotheses, by which checkpoints for natural-language inference among
+    /// the models label [default: that of the first bundle, else of the one inside the program].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
     pub(crate) scheme: Option<PathBuf>,
     /// Folder of a bundle or of a checkpoint to score, or hf:owner/name[@revision]; may be given several times. `eval` without any system scores the bundle that DETENTE_MODEL
@@ -287,8 +288,26 @@ impl Loaded {
     ) -> anyhow::Result<Self> {
         let threads = reporting.threads.map_or(0, usize::from);
         let builder = || Classifier::builder().threads(threads).precision(args.precision.into());
+        let folders = args.model.iter().map(Model::folder).collect::<anyhow::Result<Vec<_>>>()?;
+        let map = args.labels.as_ref().map(LabelMap::open).transpose()?;
+        if map.is_some() && !folders.iter().any(is_checkpoint) {
+            bail!("--labels is for the labels of a checkpoint of transformers, and no --model is one");
+        }
+        let declared = args.scheme.as_deref().map(SchemeFile::open).transpose()?;
+        let open = |folder: &Path| {
+            let mut builder = builder();
+            if is_checkpoint(folder) {
+                if let Some(map) = &map {
+                    builder = builder.labels(map.clone());
+                }
+                if let Some(SchemeFile::ZeroShot(scheme)) = &declared {
+                    builder = builder.scheme(scheme.as_ref().clone());
+                }
+            }
+            builder.open(folder)
+        };
         let default = || match std::env::var_os("DETENTE_MODEL").filter(|folder| !folder.is_empty()) {
-            Some(name) => anyhow::Ok(builder().open(Model::named(name).folder()?)?),
+            Some(name) => anyhow::Ok(open(Model::named(name).folder()?)?),
             None => Ok(builder().embedded()?),
         };
         let mut bundles = Vec::new();
@@ -298,20 +317,11 @@ impl Loaded {
         if args.embedded {
             bundles.push(builder().embedded()?);
         }
-        let folders = args.model.iter().map(Model::folder).collect::<anyhow::Result<Vec<_>>>()?;
-        let map = args.labels.as_ref().map(LabelMap::open).transpose()?;
-        if map.is_some() && !folders.iter().any(is_checkpoint) {
-            bail!("--labels is for the labels of a checkpoint of transformers, and no --model is one");
+        for folder in &folders {
+            bundles.push(open(folder)?);
         }
-        for folder in folders {
-            let builder = match map.as_ref().filter(|_| is_checkpoint(folder)) {
-                Some(map) => builder().labels(map.clone()),
-                None => builder(),
-            };
-            bundles.push(builder.open(folder)?);
-        }
-        let scheme = match (&args.scheme, bundles.first()) {
-            (Some(path), _) => Arc::new(read_scheme(path)?),
+        let scheme = match (&declared, bundles.first()) {
+            (Some(scheme), _) => Arc::new(scheme.labels().clone()),
             (None, Some(bundle)) => Arc::clone(&bundle.info().scheme),
             (None, None) => Arc::clone(&default()?.info().scheme),
         };
@@ -419,14 +429,41 @@ fn read_training(paths: &[PathBuf], loaded: &Loaded) -> anyhow::Result<Vec<GoldI
     Ok(train)
 }
 
-pub(crate) fn read_scheme(path: &Path) -> anyhow::Result<Scheme> {
-    let json = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
-    let scheme: Scheme = serde_json::from_slice(&json)
-        .with_context(|| format!("{} is not a label scheme as bundle.json holds it", path.display()))?;
-    match scheme.problem() {
-        Some(problem) => bail!("{}: {problem}", path.display()),
-        None => Ok(scheme),
+/// What `--scheme` names.
+enum SchemeFile {
+    /// Labels alone, as JSON.
+    Labels(Scheme),
+    /// Labels with hypotheses, as TOML.
+    ZeroShot(Box<ZeroShotScheme>),
+}
+
+impl SchemeFile {
+    /// Told by the extension.
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml")) {
+            return Ok(Self::ZeroShot(Box::new(ZeroShotScheme::open(path)?)));
+        }
+        let json = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        let scheme: Scheme = serde_json::from_slice(&json)
+            .with_context(|| format!("{} is not a label scheme as bundle.json holds it", path.display()))?;
+        match scheme.problem() {
+            Some(problem) => bail!("{}: {problem}", path.display()),
+            None => Ok(Self::Labels(scheme)),
+        }
     }
+
+    fn labels(&self) -> &Scheme {
+        match self {
+            Self::Labels(scheme) => scheme,
+            Self::ZeroShot(scheme) => scheme.scheme(),
+        }
+    }
+}
+
+/// # Errors
+/// If it cannot be read, or is none.
+pub(crate) fn read_scheme(path: &Path) -> anyhow::Result<Scheme> {
+    Ok(SchemeFile::open(path)?.labels().clone())
 }
 
 /// Whether the topics, the scale and the flag of `part` are those of `scheme`, as far as it has them; it may be without some

@@ -24,6 +24,9 @@ use crate::cli::tune::{check_output, source};
 /// Texts that vectors are computed of at a time; between them only the vectors are held.
 const BLOCK: usize = 512;
 
+/// Here a scheme says which labels are learnt.
+const SCHEME_HELP: &str = "Label scheme as JSON, as bundle.json holds it, or as TOML with hypotheses [default: the labels that occur in the data]";
+
 /// After the help of `fit`.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -39,6 +42,7 @@ are better.";
 
 /// Flags of `fit`.
 #[derive(Debug, Args)]
+#[command(mut_arg("scheme", |scheme| scheme.help(SCHEME_HELP).help_heading(None)))]
 pub(crate) struct Fit {
     /// Labelled paragraphs to learn from: JSON Lines, .csv or .tsv.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -46,9 +50,6 @@ pub(crate) struct Fit {
     /// Only the items whose field `split` says this.
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
-    /// Label scheme as JSON, as bundle.json holds it [default: the labels that occur in the data].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) scheme: Option<PathBuf>,
     /// Field that holds the level, and name of the scale [default: that of the bundle's scale].
     #[arg(long, value_name = "NAME", conflicts_with_all = ["scheme", "keep_heads"])]
     pub(crate) scale: Option<String>,
@@ -105,7 +106,7 @@ pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
         source.check_is_bundle()?;
     }
     source.check_encoder()?;
-    let classifier = open_classifier(&args.engine)?;
+    let classifier = open_classifier(&Engine { scheme: None, ..args.engine.clone() })?;
     let info = classifier.info();
     let scheme = Arc::new(scheme(args, &info.scheme, console)?);
     let gold = read_training(args, &info.scheme, &scheme)?;
@@ -161,7 +162,7 @@ fn bundle_name(args: &Fit) -> anyhow::Result<String> {
 /// # Errors
 /// If there is nothing to fit.
 fn scheme(args: &Fit, known: &Scheme, console: &Console) -> anyhow::Result<Scheme> {
-    let mut scheme = match &args.scheme {
+    let mut scheme = match &args.engine.scheme {
         Some(path) => read_scheme(path)?,
         None => {
             let own = known.scale.as_ref().map_or("escalation", |scale| scale.name.as_str());

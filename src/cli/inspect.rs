@@ -58,6 +58,12 @@ fn as_json(classifier: &Classifier, source: &str) -> Value {
             "head": head(&checkpoint.head),
             "labels": checkpoint.labels,
             "prefix": checkpoint.prefix,
+            "zero_shot": checkpoint.zero_shot.as_ref().map(|scheme| json!({
+                "scheme": scheme.name,
+                "description": scheme.description,
+                "languages": scheme.languages,
+                "pairs": scheme.pairs,
+            })),
             "missing": checkpoint.missing,
         })),
     })
@@ -112,6 +118,12 @@ fn as_text(classifier: &Classifier, source: &str) -> Result<String, std::fmt::Er
         }
         if !checkpoint.prefix.is_empty() {
             writeln!(out, "  {:<11} {:?} before every text", "prefix", checkpoint.prefix)?;
+        }
+        if let Some(scheme) = &checkpoint.zero_shot {
+            let colon = if scheme.description.is_empty() { "" } else { ": " };
+            writeln!(out, "  {:<11} {}{colon}{}", "scheme", scheme.name, scheme.description)?;
+            let (pairs, languages) = (scheme.pairs, scheme.languages.join(" "));
+            writeln!(out, "  {:<11} {pairs} a paragraph and window, in {languages}", "hypotheses")?;
         }
         if let Some(missing) = &checkpoint.missing {
             writeln!(out, "\n{} {missing}.", info.id)?;

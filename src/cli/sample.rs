@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::Classifier;
-use detente::sample::{Candidate, Sampler, label_studio_config, write_csv, write_label_studio};
+use detente::sample::{
+    Candidate, Sampler, argilla_settings, label_studio_config, write_argilla, write_csv, write_label_studio,
+};
 use detente::text::{self, ReadOptions, detect_language};
 
 use crate::cli::args::{Engine, Reading};
@@ -25,12 +27,14 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   detente sample --corpus news/ --count 200 --output to-label.csv
   detente sample --corpus posts.jsonl.gz --text-field body --count 200 --output tasks.json
+  detente sample --corpus news/ --count 200 --format argilla --output records.json > settings.json
   detente fit --train to-label.csv --output my-bundle
 
 Worth labelling is what the bundle is uncertain of and what is unlike everything else picked.
 In a table, fill in topics (joined by ;, empty for none), the level and boilerplate; null is
 not known. Label Studio wants the labelling interface that is printed; what it exports as JSON
-(.json) is gold for `fit`, `eval` and `tune`.";
+(.json) is gold for `fit`, `eval` and `tune`. For Argilla the settings of the dataset are printed;
+its export is gold as well.";
 
 /// Flags of `sample`.
 #[derive(Debug, Args)]
@@ -65,6 +69,8 @@ pub(crate) enum SampleFormat {
     Csv,
     /// Tasks for Label Studio, as JSON.
     LabelStudio,
+    /// Records for Argilla 2, as JSON.
+    Argilla,
 }
 
 /// Runs the verb.
@@ -172,10 +178,17 @@ fn write(args: &Sample, classifier: &Classifier, picked: &[Candidate]) -> anyhow
         SampleFormat::Csv => write_csv(picked, &info.scheme, file).with_context(what)?,
         SampleFormat::LabelStudio => {
             write_label_studio(picked, &info.scheme, &info.id, file).with_context(what)?;
-            let mut stdout = io::stdout().lock();
-            let config = label_studio_config(&info.scheme);
-            stdout.write_all(config.as_bytes()).and_then(|()| stdout.flush()).context("cannot write <stdout>")?;
+            print(&label_studio_config(&info.scheme))?;
+        }
+        SampleFormat::Argilla => {
+            write_argilla(picked, &info.scheme, &info.id, file).with_context(what)?;
+            print(&argilla_settings(&info.scheme))?;
         }
     }
     Ok(())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write <stdout>")
 }

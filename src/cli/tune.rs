@@ -1,6 +1,7 @@
 //! `detente tune`: a bundle's calibration fitted on labelled paragraphs, written as a new bundle.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use detente::calibration::{Calibration, Decision};
 use detente::eval::{
     BootstrapOptions, FitGold, KeptLabel, Method, ReportOptions, Style, TuneSample, read_gold_to_fit, tune as fit,
 };
-use detente::{BundleSource, Classifier};
+use detente::{BundleInfo, BundleSource, Classifier, ZeroShotScheme};
 use rayon::ThreadPoolBuilder;
 
 use crate::cli::args::Engine;
@@ -26,11 +27,13 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   detente tune --gold eval/sets/authored-dev.jsonl eval/sets/web_lines-dev.jsonl --output tuned
   detente tune --gold gold.jsonl --split dev --method isotonic --model DIR --output tuned
+  detente tune --gold dev.jsonl --scheme scheme.toml --model NLI-CHECKPOINT --output tuned.toml
 
 Gold is as for `detente eval`; a label that is null teaches nothing. Items marked test are refused.
 What is fitted: for each topic and boilerplate its calibration and threshold; for the scale its
 temperature, its offsets and the rule that decides on a level. The new folder has every other file
-of the bundle unchanged; `detente classify --model DIR` uses it.";
+of the bundle unchanged; `detente classify --model DIR` uses it. With --scheme, what is written is
+the scheme with the calibration behind it, for --scheme with the same checkpoint.";
 
 /// Flags of `tune`.
 #[derive(Debug, Args)]
@@ -44,8 +47,8 @@ pub(crate) struct Tune {
     /// How topics and boilerplate are calibrated.
     #[arg(long, value_enum, default_value_t = CalibrationMethod::Platt)]
     pub(crate) method: CalibrationMethod,
-    /// Folder to write the new bundle into; must not exist.
-    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Folder to write the new bundle into, with --scheme a .toml file; must not exist.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     /// Bootstrap replicates that intervals are made of.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -84,9 +87,13 @@ impl From<CalibrationMethod> for Method {
 /// # Errors
 /// If the gold may not be fitted on, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
-    check_output(&args.output, args.engine.model.as_ref(), "tune")?;
     let source = source(&args.engine)?;
-    source.check_is_bundle()?;
+    if args.engine.scheme.is_some() {
+        check_scheme_output(&args.output)?;
+    } else {
+        check_output(&args.output, args.engine.model.as_ref(), "tune")?;
+        source.check_is_bundle()?;
+    }
     let classifier = open_classifier(&args.engine)?;
     let info = classifier.info();
     let gold = read_gold(args, &classifier)?;
@@ -113,8 +120,13 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
         bail!("no label could be fitted ({}); give more items, with each label and without it", reasons.join("; "));
     }
     tuned.calibration.fitted_on = fitted_on(args, &gold, &tuned.kept, &info.calibration);
-    source.recalibrate(&tuned.calibration, &args.output)?;
-    let written = Classifier::open(&args.output)?;
+    let written = match &args.engine.scheme {
+        Some(scheme) => write_scheme(args, scheme, info, &tuned.calibration)?,
+        None => {
+            source.recalibrate(&tuned.calibration, &args.output)?;
+            Classifier::open(&args.output)?
+        }
+    };
     let text = format!(
         "{}\n{}\n{} was made of {}, whose calibration had been fitted on: {}\n",
         tuned.render(Style::Text),
@@ -125,11 +137,44 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
     );
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write <stdout>")?;
-    console.note(format!(
-        "{} is written; its card.md is that of the old bundle, with the old figures",
-        args.output.display()
-    ));
+    let about = match args.engine.scheme {
+        Some(_) => "the calibration at its end holds for this checkpoint and this wording alone",
+        None => "its card.md is that of the old bundle, with the old figures",
+    };
+    console.note(format!("{} is written; {about}", args.output.display()));
     Ok(Exit::Done)
+}
+
+/// Whether a scheme can be written there.
+///
+/// # Errors
+/// If it is not named as one, exists, or has no place.
+fn check_scheme_output(output: &Path) -> anyhow::Result<()> {
+    if output.extension().is_none_or(|end| !end.eq_ignore_ascii_case("toml")) {
+        bail!("--output {} is not named .toml; with --scheme, tune writes a scheme", output.display());
+    }
+    if output.symlink_metadata().is_ok() {
+        bail!("{} exists; tune writes a new file, name another one", output.display());
+    }
+    check_folder(output)
+}
+
+/// Writes the scheme with the calibration, and opens it.
+///
+/// # Errors
+/// If it cannot be written.
+fn write_scheme(
+    args: &Tune,
+    scheme: &Path,
+    info: &BundleInfo,
+    calibration: &Calibration,
+) -> anyhow::Result<Classifier> {
+    let checkpoint = info.checkpoint.as_ref().context("a scheme is for a checkpoint")?;
+    let text = ZeroShotScheme::open(scheme)?.with_calibration(checkpoint, calibration);
+    let file = OpenOptions::new().write(true).create_new(true).open(&args.output);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("cannot write {}", args.output.display()))?;
+    open_classifier(&Engine { scheme: Some(args.output.clone()), ..args.engine.clone() })
 }
 
 /// Where the bundle is that the flags name; one of the Hub is fetched.

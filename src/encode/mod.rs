@@ -8,4 +8,4 @@ mod tokenizer;
 
 pub(crate) use batch::{Batch, batches};
 pub(crate) use pair::PairFrame;
-pub(crate) use tokenizer::{Encoding, Prompt, TextTokenizer, Window};
+pub(crate) use tokenizer::{Encoding, PairSpan, Prompt, TextTokenizer, Window};

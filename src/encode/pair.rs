@@ -36,17 +36,25 @@ impl PairFrame {
         })
     }
 
+    fn special(&self) -> usize {
+        self.before.len() + self.between.len() + self.after.len()
+    }
+
+    /// Most tokens of the second text: half of a window.
+    pub(crate) fn longest_second(&self) -> usize {
+        self.max_length.saturating_sub(self.special()) / 2
+    }
+
     /// The pair in as many windows as the first text needs, each with the whole second text.
     ///
     /// # Errors
     /// [`Error::LongHypothesis`] if the second text takes more than half of a window.
     pub(crate) fn windows(&self, first: &[u32], second: &[u32]) -> Result<Vec<Window>> {
-        let special = self.before.len() + self.between.len() + self.after.len();
-        let limit = self.max_length.saturating_sub(special) / 2;
+        let limit = self.longest_second();
         if second.len() > limit || limit == 0 {
             return Err(Error::LongHypothesis { tokens: second.len(), limit });
         }
-        let capacity = self.max_length - special - second.len();
+        let capacity = self.max_length - self.special() - second.len();
         let window = |ids: &[u32], new_tokens| {
             let parts = [&self.before, ids, &self.between, second, &self.after];
             let types = parts.iter().zip(self.types).flat_map(|(part, kind)| std::iter::repeat_n(kind, part.len()));

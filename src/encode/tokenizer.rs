@@ -30,6 +30,24 @@ pub(crate) struct Encoding {
     pub(crate) windows: Vec<Window>,
     /// Tokens of the text, special tokens not counted.
     pub(crate) tokens: usize,
+    /// Of a text that is read together with hypotheses: whose windows these are, one after the other. Else empty.
+    pub(crate) pairs: Vec<PairSpan>,
+}
+
+/// The windows of a text with one hypothesis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PairSpan {
+    /// Which hypothesis.
+    pub(crate) hypothesis: usize,
+    /// How many windows.
+    pub(crate) windows: usize,
+}
+
+impl Encoding {
+    /// Windows that the text takes: of pairs, with the hypothesis that leaves it least room.
+    pub(crate) fn text_windows(&self) -> usize {
+        self.pairs.iter().map(|pair| pair.windows).max().unwrap_or(self.windows.len())
+    }
 }
 
 /// A tokenizer that knows the window length of its bundle.
@@ -104,7 +122,7 @@ impl TextTokenizer {
             type_ids: Vec::new(),
             new_tokens: slice.new_tokens,
         });
-        Ok(Encoding { windows: windows.collect(), tokens: ids.len() })
+        Ok(Encoding { windows: windows.collect(), tokens: ids.len(), pairs: Vec::new() })
     }
 
     /// Ids of a text without special tokens and those of the prompt.

@@ -6,6 +6,7 @@
 
 mod abstention;
 mod agreement;
+mod argilla;
 pub mod baseline;
 mod behaviour;
 mod bootstrap;

@@ -1,6 +1,6 @@
 //! Gold and prediction files as records: JSON Lines or CSV in, fields with their line out, labels read under a scheme.
 //!
-//! A `.csv` or `.tsv` file has a header line, a `.json` file that begins with a list is an export of Label Studio; anything else is JSON Lines. In a table a list of topics is joined by `;`,
+//! A `.csv` or `.tsv` file has a header line, a `.json` file that begins with a list is an export of Label Studio or Argilla; anything else is JSON Lines. In a table a list of topics is joined by `;`,
 //! an empty cell of topics says that none applies, `null` that it is not known; of every other field an empty cell is
 //! the same as `null`.
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, InputFault, RecordFault, Result};
-use crate::eval::label_studio;
+use crate::eval::{argilla, label_studio};
 use crate::label::Scheme;
 
 /// The labels of one paragraph, by one coder or one system; `None`: not known.
@@ -68,13 +68,13 @@ pub(crate) fn read_records(
     }
 }
 
-/// Whether a list begins here, as a Label Studio export does and JSON Lines do not.
+/// Whether a list begins here, as an export of a labelling tool does and JSON Lines do not.
 fn is_list(path: &Path, input: &mut impl BufRead) -> Result<bool> {
     let begin = input.fill_buf().map_err(|source| Error::Read { path: path.into(), source })?;
     Ok(begin.trim_ascii_start().first() == Some(&b'['))
 }
 
-/// The labelled tasks of a Label Studio export; the line of a task is its number, counted from 1.
+/// The labelled tasks or records of an export; the line of one is its number, counted from 1.
 fn read_tasks(path: &Path, input: impl BufRead, mut each: impl FnMut(Record<'_>) -> Result<()>) -> Result<()> {
     let fault = |line, what| Error::Record { path: path.into(), line, what };
     let tasks: Vec<Value> = serde_json::from_reader(input).map_err(|source| {
@@ -83,7 +83,8 @@ fn read_tasks(path: &Path, input: impl BufRead, mut each: impl FnMut(Record<'_>)
     })?;
     for (number, task) in (1..).zip(&tasks) {
         let Value::Object(task) = task else { return Err(fault(number, RecordFault::NotAnObject)) };
-        if let Some(fields) = label_studio::fields(task) {
+        let fields = if argilla::is_record(task) { argilla::fields(task) } else { label_studio::fields(task) };
+        if let Some(fields) = fields {
             each(Record { path, line: number, fields })?;
         }
     }

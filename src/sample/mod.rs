@@ -6,6 +6,7 @@
 //! Two things make a paragraph worth its labelling: the bundle is uncertain of it, and no other one that was chosen is like it
 //! (Settles 2009, sec. 3). Memory is bounded: of the corpus only the most uncertain paragraphs are held.
 
+mod argilla;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::head::TextVectors;
 use crate::label::Prediction;
 
+pub use crate::sample::argilla::{argilla_settings, write_argilla};
 pub use crate::sample::write::{label_studio_config, write_csv, write_label_studio};
 
 /// Candidates held for each paragraph wanted, and at least so many: room for diversity to choose in.

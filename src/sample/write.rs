@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::label::{Prediction, Scheme};
 use crate::sample::Candidate;
 
-/// Name of the text in Label Studio's configuration.
-const TEXT: &str = "text";
+/// Name of the text in what is labelled.
+pub(super) const TEXT: &str = "text";
 
 /// Writes a table in the record format of gold: `topics`, the scale and `boilerplate` are `null`, to be filled in, and what the
 /// bundle says is in columns of the same names after `predicted_`.
@@ -105,14 +105,14 @@ pub fn label_studio_config(scheme: &Scheme) -> String {
 }
 
 /// Names of the label fields.
-fn labels(scheme: &Scheme) -> Vec<&str> {
+pub(super) fn labels(scheme: &Scheme) -> Vec<&str> {
     let topics = (!scheme.topics.is_empty()).then_some("topics");
     let scale = scheme.scale.as_ref().map(|scale| scale.name.as_str());
     topics.into_iter().chain(scale).chain(scheme.boilerplate.then_some("boilerplate")).collect()
 }
 
 /// What the bundle says of a label field.
-fn answers(prediction: &Prediction, label: &str) -> Vec<String> {
+pub(super) fn answers(prediction: &Prediction, label: &str) -> Vec<String> {
     match label {
         "topics" => prediction.topics().filter(|topic| topic.applies).map(|topic| topic.name.to_owned()).collect(),
         "boilerplate" => vec![if prediction.is_boilerplate() { "yes" } else { "no" }.to_owned()],

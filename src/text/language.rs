@@ -40,6 +40,12 @@ impl Language {
     pub fn code(self) -> &'static str {
         self.0
     }
+
+    /// The language with this code, if it is one that [`detect_language`] can tell.
+    pub fn of_code(text: &str) -> Option<Language> {
+        let mut codes = Lang::all().iter().map(|&lang| code(lang)).chain(OWN_LETTERS.iter().map(|(code, _)| *code));
+        codes.find(|&known| known == text).map(Language)
+    }
 }
 
 /// The language of a text as BCP-47 code of two letters; [`Language::UNDETERMINED`] when the text has fewer than 24
@@ -220,6 +226,16 @@ mod tests {
         ];
         for (expected, text) in cases {
             assert_eq!(detect_language(text).code(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn codes_are_those_that_can_be_told() {
+        for code in ["de", "zh", "cs", "kk", "is"] {
+            assert_eq!(Language::of_code(code).map(Language::code), Some(code));
+        }
+        for code in ["", "DE", "deu", "und", "xx", "en-GB"] {
+            assert_eq!(Language::of_code(code), None, "{code:?}");
         }
     }
 

@@ -5,3 +5,4 @@ mod faults;
 mod operation;
 mod protocols;
 mod routes;
+mod schemes;

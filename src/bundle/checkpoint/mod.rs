@@ -17,6 +17,7 @@ pub(crate) use crate::bundle::checkpoint::export::{Exported, check_export, expor
 use crate::bundle::checkpoint::files::Files;
 use crate::bundle::checkpoint::sentence::Sentence;
 pub(crate) use crate::bundle::checkpoint::sentence::SentenceEncoder;
+use crate::bundle::zero_shot::ZeroShotInfo;
 use crate::encode::{Prompt, TextTokenizer};
 use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Pooling, Weights};
 use crate::error::{BundleFault, CheckpointFault, Error, Result};
@@ -34,8 +35,12 @@ pub struct CheckpointInfo {
     pub head: HeadKind,
     /// The head's own labels, in the order of its outputs; empty without a head.
     pub labels: Vec<String>,
+    /// Hexadecimal sha256 over all files that were read, without any map or scheme.
+    pub sha256: String,
     /// What stands before every text (`query: `); often empty.
     pub prefix: String,
+    /// The scheme that texts are judged by, if there is one.
+    pub zero_shot: Option<ZeroShotInfo>,
     /// What is needed before texts can be classified, and how to get it; `None` if nothing.
     pub missing: Option<String>,
 }
@@ -71,7 +76,8 @@ impl OpenCheckpoint {
                 `detente fit` learns labels on its vectors"
                 .into(),
             HeadKind::Nli(_) => {
-                "judges pairs of texts (natural-language inference) and has no labels for a text that stands alone"
+                "judges pairs of texts (natural-language inference) and has no labels for a text that stands alone; \
+                    give it some with --scheme, as docs/zero-shot.md shows"
                     .into()
             }
             _ => format!(
