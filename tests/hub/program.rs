@@ -79,6 +79,15 @@ fn a_bundle_of_the_hub_is_known_by_its_commit_in_records_and_reports() {
     assert_eq!(stdout(&by_variable), stdout(&named));
 }
 
+#[test]
+fn a_scheme_of_hypotheses_names_the_commit_of_its_checkpoint() {
+    let setting = Setting::of(Files::fixture("checkpoints/deberta-nli-v4"));
+    let scheme = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/zero-shot.toml");
+    let args = ["classify", "text.txt", "--model", "hf:owner/name", "--scheme", scheme];
+    let id = json(&run(&setting, &args, &[]))["bundle"].as_str().unwrap().to_owned();
+    assert!(id.starts_with(&format!("owner/name:tiny@{COMMIT}+")), "{id}");
+}
+
 /// Labelled lines: a topic of the fake bundle or none, three levels.
 fn gold() -> String {
     let mut lines = String::new();
