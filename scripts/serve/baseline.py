@@ -3,7 +3,7 @@
 
 Command: scripts/serve/baseline.py measure PROGRAM [flags of load.py]; baseline.py export MODEL.onnx; baseline.py serve MODEL.onnx [--port P]
 In:      PROGRAM, the built `detente`, release; a bundle (--model, default models/detente-mini); what scripts/serve/baseline.txt lists, which is
-         installed into a virtual environment under the target folder when it is not there (pip, once, about 5 GB with PyTorch).
+         installed into a virtual environment under the target folder when it is not there (pip, once, about 7 GB with PyTorch).
 Out:     measure: the JSON object of load.py with this server in the place of `serve`, and how far its labels are from those of `detente`.
          export: the encoder with mean pooling as ONNX, its graph fused by onnxruntime's optimizer for BERT, then its matrix products quantised
          dynamically (8-bit weights by output channel). serve: POST /predict as text-embeddings-inference sends it.
@@ -46,6 +46,7 @@ def enter_environment() -> None:
 
 def export(bundle_folder: Path, output: Path) -> None:
     """The encoder of a bundle as quantised ONNX: ids and mask (B, T) to vectors (B, H)."""
+    import onnx
     import torch
     from bundle import Bundle
     from model import mean_vectors
@@ -71,7 +72,9 @@ def export(bundle_folder: Path, output: Path) -> None:
         heads, size = bert.config.num_attention_heads, bert.config.hidden_size
         optimize_model(str(plain), "bert", num_heads=heads, hidden_size=size).save_model_to_file(str(fused))
         partial = output.with_suffix(".partial")
-        quantize_dynamic(fused, partial, weight_type=QuantType.QInt8, per_channel=True)
+        # The fused operators are onnxruntime's own, of which shape inference does not know that they give f32.
+        options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+        quantize_dynamic(fused, partial, weight_type=QuantType.QInt8, per_channel=True, extra_options=options)
         partial.replace(output)
 
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::classifier::Classifier;
+use crate::error::Error;
 use crate::explain::{ExplainOptions, Explanation, Occlusion, words};
 use crate::label::Prediction;
 use crate::serve::answer::Refused;
@@ -33,7 +34,7 @@ pub(crate) async fn cost(classifier: &Arc<Classifier>, texts: Vec<String>, most:
     .await?
 }
 
-fn total(texts: &[String], most: usize, tokens: impl Fn(&str) -> crate::Result<usize>) -> Result<usize, Refused> {
+fn total(texts: &[String], most: usize, tokens: impl Fn(&str) -> Result<usize, Error>) -> Result<usize, Refused> {
     let options = ExplainOptions::default();
     let mut total = 0_usize;
     for text in texts {

@@ -14,10 +14,19 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 const ARTICLE: &str = "Waffenruhe am Fluss\n\nDie Waffenruhe hält seit drei Tagen, sagen beide Seiten.\n\n\
                        Министр отверг ультиматум и отозвал посла.\n\n停火协议已经签署，双方表示欢迎。\n\n***\n";
 
-/// Requests whose explanation keeps a server of the tiny bundle busy for as long as a test wants: 200 texts of 96 words.
+/// Words of the text that [`much`] explains, each of which is left out once.
+const WORDS: usize = 40;
+/// Its texts.
+const TEXTS: usize = 600;
+
+fn text() -> String {
+    "Die Waffenruhe am Fluss hält, sagen beide Seiten. ".repeat(WORDS / 8)
+}
+
+/// A request whose explanation keeps a server of the tiny bundle busy for as long as a test wants.
 fn much() -> Vec<u8> {
-    let text = "Die Waffenruhe am Fluss hält, sagen beide Seiten. ".repeat(12);
-    json!({ "texts": vec![text; 200], "options": {"explain": true, "return_text": false} }).to_string().into_bytes()
+    let options = json!({"explain": true, "return_text": false});
+    json!({ "texts": vec![text(); TEXTS], "options": options }).to_string().into_bytes()
 }
 
 fn large() -> detente::serve::Options {
@@ -27,7 +36,7 @@ fn large() -> detente::serve::Options {
 /// The weights of an answer's part, in the form of the command line's records.
 fn as_in_records(part: &Value) -> Value {
     let weights = &part["weights"];
-    let topics = ["military", "sanctions", "diplomacy"].map(|name| (name.to_owned(), weights[name].clone()));
+    let topics = ["military", "diplomacy", "sanctions"].map(|name| (name.to_owned(), weights[name].clone()));
     json!({
         "start": part["start"], "end": part["end"], "text": part["text"], "words": part["words"],
         "boilerplate_probability": weights["boilerplate"],
@@ -93,11 +102,14 @@ fn options_leave_topics_and_texts_out_of_explanations() {
     let whole = ask(json!({"explain": true}));
     let names = |part: &Value| part["weights"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let part = &whole["explanation"]["parts"][1];
-    assert_eq!(names(part), ["military", "sanctions", "diplomacy", "escalation", "boilerplate"]);
+    assert_eq!(names(part), ["military", "diplomacy", "sanctions", "escalation", "boilerplate"]);
     assert_eq!((&part["text"], &part["start"], &part["end"]), (&json!("Waffenruhe"), &json!(4), &json!(14)));
     let less = ask(json!({"explain": true, "topics": ["sanctions"], "return_text": false}));
     let part = &less["explanation"]["parts"][1];
-    assert_eq!((names(part), part.get("text")), (vec!["sanctions".into(), "escalation".into(), "boilerplate".into()], None));
+    assert_eq!(
+        (names(part), part.get("text")),
+        (vec!["sanctions".into(), "escalation".into(), "boilerplate".into()], None)
+    );
     assert_eq!(part["weights"]["escalation"], whole["explanation"]["parts"][1]["weights"]["escalation"]);
     assert!(ask(json!({})).get("explanation").is_none());
     server.stop().unwrap();
@@ -125,7 +137,10 @@ fn a_stream_explains_as_the_command_line_does() {
     let lines = "{\"text\": \"one two three four five six seven eight\"}\n{\"text\": \"one two\"}\n";
     let answer = server.post_with("/v1/classify/stream?explain=true", &headers, lines.as_bytes()).text();
     let (fault, record) = answer.split_once('\n').unwrap();
-    assert!(fault.starts_with("{\"error\":\"<stdin>:1: to explain this, 312 bytes of text or more would be read"), "{fault}");
+    assert!(
+        fault.starts_with("{\"error\":\"<stdin>:1: to explain this, 312 bytes of text or more would be read"),
+        "{fault}"
+    );
     assert!(record.contains("\"explanation\":{\"readings\":2,"), "{record}");
     server.stop().unwrap();
 }
@@ -159,17 +174,18 @@ fn others_are_answered_while_an_explanation_is_made_and_it_ends_with_its_client(
     drop(stream);
     server.wait_for("detente_cancelled_total", |cancelled| cancelled == 1.0);
     assert_eq!(server.metric("detente_queue_requests"), 0.0);
-    assert!(server.metric("detente_readings_total") < 200.0 * 96.0, "everything was read");
+    assert!(server.metric("detente_readings_total") < (TEXTS * WORDS) as f64, "everything was read");
     server.stop().unwrap();
 }
 
 #[test]
 fn the_readings_of_an_explanation_take_their_room_in_the_queue() {
-    let server = Running::start("tiny", with_limits(|limits| (limits.explain_bytes, limits.queue_bytes) = (64 << 20, 1 << 20)));
+    let server =
+        Running::start("tiny", with_limits(|limits| (limits.explain_bytes, limits.queue_bytes) = (64 << 20, 1 << 20)));
     let mut stream = server.connect();
     send(&mut stream, "POST", "/v1/classify", &[JSON], &much());
     server.wait_for("detente_readings_total", |readings| readings > 0.0);
-    // The texts have 120,000 bytes, which would leave room for this; their readings have 96 times as many.
+    // The texts have some 150,000 bytes, which would leave room for this; their readings have 40 times as many.
     assert_eq!(server.post("/v1/classify", &json!({"texts": ["Nein."]})).status, 429);
     drop(stream);
     server.wait_for("detente_queue_requests", |requests| requests == 0.0);
@@ -188,14 +204,13 @@ fn an_explanation_keeps_to_the_time_of_a_request_and_to_a_stop() {
     server.stop().unwrap();
 
     let server = Running::start("tiny", large());
-    let text = "Die Waffenruhe am Fluss hält, sagen beide Seiten. ".repeat(12);
     let mut stream = server.connect();
-    let body = json!({ "texts": vec![text; 10], "options": {"explain": true} }).to_string();
+    let body = json!({ "texts": vec![text(); 10], "options": {"explain": true} }).to_string();
     send(&mut stream, "POST", "/v1/classify", &[JSON], body.as_bytes());
     server.wait_for("detente_texts_total", |texts| texts > 0.0);
     let stopped = std::thread::spawn(move || server.stop());
     let answer = receive(&mut stream);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json()["paragraphs"][9]["explanation"]["readings"], 96);
+    assert_eq!(answer.json()["paragraphs"][9]["explanation"]["readings"], WORDS);
     stopped.join().unwrap().unwrap();
 }
