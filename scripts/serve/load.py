@@ -5,12 +5,12 @@ Command: scripts/serve/load.py PROGRAM [--threads N] [--seconds S] [--repeats R]
 In:      PROGRAM, the built `detente`, release; the texts of FILE (JSON Lines with `text`; default eval/sets/authored-test.jsonl).
 Out:     one JSON object on stdout: the machine; CPU seconds per million tokens of both and their ratio, for each repeat and as medians; tokens
          a second at saturation; at half that load the latency of requests (median, p95, p99, most). Linux only: CPU time comes from /proc.
-Takes:   about 4 minutes with the defaults. `--seconds 3 --repeats 1` shows that it works, in half a minute; those figures are worth nothing.
+Takes:   about 5 minutes with the defaults. `--seconds 3 --repeats 1` shows that it works, in half a minute; those figures are worth nothing.
 
 bench: two runs that differ only in their rounds; the difference of their CPU times holds neither opening nor warming up. serve: C clients that
 each send the next request (T texts) when the last is answered, for S seconds. Both R times, in turn, so that a machine that is slower for a
-while is so for both. Then requests at fixed random times (exponential gaps, seeded) at half of the rate just measured, for S seconds; their latency
-counts from the time they were due. The clients' own CPU time is not counted, but it is taken from the same machine: with `--threads` half of the
+while is so for both. Then requests at fixed random times (exponential gaps, seeded) at half of the rate just measured, for R times S seconds;
+their latency counts from the time they were due. The clients' own CPU time is not counted, but it is taken from the same machine: with `--threads` half of the
 cores, which is the default, cores are left for them.
 
 baseline.py measures another server with this script, by `--url` and `--pid`: one that answers POST /predict as text-embeddings-inference does.
@@ -150,7 +150,7 @@ def saturation(load: Load, pid: int, tokens_per_request: float, arguments: argpa
 
 
 def half_load(load: Load, requests_per_second: float, arguments: argparse.Namespace) -> dict:
-    latencies = load.at_rate(requests_per_second / 2, arguments.seconds, 4 * arguments.clients)
+    latencies = load.at_rate(requests_per_second / 2, arguments.repeats * arguments.seconds, 4 * arguments.clients)
     shares = {"median_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "most_ms": 1.0}
     return {"requests": len(latencies), **{name: 1000 * quantile(latencies, share) for name, share in shares.items()}}
 
