@@ -159,6 +159,7 @@ step "memory of a long run" python3 scripts/check/stream.py "$program"
 step "texts of any length" python3 scripts/check/large.py "$program"
 step "HTML in a browser" python3 scripts/check/browser.py "$program"
 step "clients of the server" python3 scripts/check/clients.py "$program"
+step "10,000 idle connections" python3 scripts/check/idle.py "$program"
 step "page of the server in a browser" python3 scripts/check/page.py "$program"
 step "report in a browser" python3 scripts/check/report.py "$program"
 

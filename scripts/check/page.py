@@ -7,8 +7,9 @@ Out:     one line a view on stdout; exit code 1 with the reason when the page is
          the page for each view.
 
 In light and dark colours on a wide screen and on a telephone. An article is pasted from the clipboard and labelled by keys alone; a file is
-dropped; a paragraph shows its probabilities under the mouse and under the focus; both downloads hold what the command line says of the
-same article; boilerplate is dimmed and can be hidden; every control has a name; nothing was asked for from outside; no script failed and
+dropped; a paragraph shows its probabilities under the mouse and under the focus; "Why?", by key and by mouse, shows the words that moved each label, as
+`--explain` of the command line says, in words and with lines under the text; both downloads hold what the command line says of the same article;
+boilerplate is dimmed and can be hidden; every control has a name; nothing was asked for from outside; no script failed and
 nothing broke the page's policy; the page is not wider than the screen; text can be read.
 Needs nothing but the standard library.
 """
@@ -29,18 +30,20 @@ from server import Server
 ARTICLE = ROOT / "examples" / "minsk-line.txt"
 DROPPED = ROOT / "examples" / "waffenruhe.html"
 MODEL = os.environ.get("DETENTE_MODEL")  # to try the page on another bundle than the one inside the program
+LEAST_WEIGHT = 0.01  # of the words that the page names
+SHOWN_PARTS = 8
 VIEWS = [*VIEWS, ("telephone, dark", 390, 844, "dark")]
 
 LOOK = r"""
   const named = (e) => e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label");
   return {
-    paragraphs: [...document.querySelectorAll(".para p")].filter(seen).map((p) => p.textContent),
+    paragraphs: [...document.querySelectorAll(".para > p")].filter(seen).map((p) => p.textContent),
     bars: [...document.querySelectorAll("#strip rect")].length,
     title: document.querySelector("#strip title").textContent,
-    unnamed: [...document.querySelectorAll("button, input, textarea, a")].filter((e) => !named(e)).map((e) => e.outerHTML),
-    dimmed: [...document.querySelectorAll(".para.boilerplate p")].map((p) => contrast(p)),
-    full: [...document.querySelectorAll(".para:not(.boilerplate) p")].map((p) => contrast(p)),
-    texts: [...document.querySelectorAll("h1, h2, header p, main p, .chip, label, button, .numbers dt, figcaption")]
+    unnamed: [...document.querySelectorAll("button, input, textarea, summary, a")].filter((e) => !named(e)).map((e) => e.outerHTML),
+    dimmed: [...document.querySelectorAll(".para.boilerplate > p")].map((p) => contrast(p)),
+    full: [...document.querySelectorAll(".para:not(.boilerplate) > p")].map((p) => contrast(p)),
+    texts: [...document.querySelectorAll("h1, h2, header p, main p, .chip, label, button, summary, .numbers dt, .reasons dt, .reasons dd, .word, .mark, figcaption")]
       .filter((e) => seen(e) && e.textContent.trim()).map((e) => ({text: e.textContent, contrast: contrast(e)})),
     tints: new Set([...document.querySelectorAll(".para")].map((e) => getComputedStyle(e).borderInlineStartColor)).size,
     width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight,
@@ -140,6 +143,82 @@ def paste_and_label_by_keys(page: Page, text: str, count: int) -> None:
         raise Failure("the arrow keys do not lead from paragraph to paragraph")
 
 
+SHOWN = r"""
+  const para = document.querySelectorAll(".para")[INDEX];
+  return {
+    reasons: [...para.querySelectorAll(".reasons dt")].map((dt) => [dt.textContent, dt.nextElementSibling.textContent]),
+    words: [...para.querySelectorAll(".word")].map((e) => [e.classList.contains("up"), getComputedStyle(e).textDecorationStyle]),
+    marks: [...para.querySelectorAll(":scope > p .mark")].map((e) => [e.textContent, e.classList.contains("up"), e.title]),
+    text: para.querySelector(":scope > p").textContent, busy: para.querySelector(".why [role=status]").textContent,
+  };
+"""
+
+
+def weights(record: dict) -> dict[str, list[tuple[str, float]]]:
+    """For each label, the words that moved it, the strongest first, by the command line."""
+    found = {}
+    for part in record["explanation"]["parts"]:
+        numbers = part["topic_probabilities"] | {"escalation": part["escalation_expected"], "boilerplate": part["boilerplate_probability"]}
+        for name, weight in numbers.items():
+            if abs(weight) >= LEAST_WEIGHT:
+                found.setdefault(name, []).append((part["text"], weight))
+    return {name: sorted(words, key=lambda pair: -abs(pair[1])) for name, words in found.items()}
+
+
+def sentence(words: list[tuple[str, float]]) -> str:
+    """What the page says of a label."""
+    said = lambda weight: f"−{-weight:.2f}" if weight < 0 else f"+{weight:.2f}"  # noqa: E731
+    groups = []
+    for verb, sign in (("raised by", 1), ("lowered by", -1)):
+        some = [f"{word} {said(weight)}" for word, weight in words[:SHOWN_PARTS] if weight * sign > 0]
+        groups += [f"{verb} {', '.join(some)}"] if some else []
+    return "; ".join(groups) or "moved by no single word"
+
+
+def check_why(page: Page, record: dict) -> None:
+    """What a paragraph shows after it was asked why."""
+    index = record["paragraph"]
+    page.wait(f"document.querySelectorAll('.para')[{index}].querySelector('.reasons')", f"the reasons of paragraph {index}")
+    shown, expected = page.run(SHOWN.replace("INDEX", str(index))), weights(record)
+    if shown["text"] != record["text"] or not shown["busy"].startswith(f"Read {record['explanation']['readings']} times"):
+        raise Failure(f"paragraph {index} reads {shown['text']!r} and says {shown['busy']!r}")
+    decided = ["boilerplate"] if record["boilerplate"] else [*record["topics"], "escalation"]
+    reasons = dict(shown["reasons"])
+    if list(reasons)[: len(decided)] != decided or set(reasons) != {*decided, *expected}:
+        raise Failure(f"paragraph {index} shows the labels {list(reasons)}, decided are {decided}, moved {sorted(expected)}")
+    for name, said in reasons.items():
+        if squeeze(said) != squeeze(sentence(expected.get(name, []))):
+            raise Failure(f"paragraph {index}, {name}: {said!r}, by the command line {sentence(expected.get(name, []))!r}")
+    if any((style == "solid") != is_up for is_up, style in shown["words"]):
+        raise Failure("what raises and what lowers a label can only be told by colour")
+    strong = {word: weight for word, weight in expected.get(decided[-1], [])[:1] if abs(weight) > 0.2}
+    for word, weight in strong.items():
+        if [word, weight > 0] not in [mark[:2] for mark in shown["marks"]]:
+            raise Failure(f"paragraph {index}: {word!r} is not underlined in the text, only {shown['marks']}")
+
+
+def why(page: Page, article: list[dict]) -> None:
+    """By keys on the paragraph that has the focus, then by the mouse on one of boilerplate."""
+    page.run("document.getElementById('p1').focus()")
+    page.press("Tab", 9)
+    if not page.run("return document.activeElement.matches('#p1 summary')"):
+        raise Failure("Tab does not lead from a paragraph to its Why?")
+    page.press("Enter", 13, "\r")
+    check_why(page, article[1])
+    page.press("Enter", 13, "\r")
+    if page.run("return document.querySelector('#p1 details').open"):
+        raise Failure("Enter does not close what it opened")
+    page.press("Enter", 13, "\r")
+    place = next(record["paragraph"] for record in article if record["boilerplate"])
+    page.run(f"document.getElementById('p{place}').scrollIntoView({{block: 'center'}})")
+    box = page.run(f"const b = document.querySelector('#p{place} summary').getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]")
+    for kind in ("mousePressed", "mouseReleased"):
+        page.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+    check_why(page, article[place])
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+    page.run("document.activeElement.blur()")
+
+
 def hover(page: Page) -> None:
     """The mouse alone."""
     page.run("document.activeElement.blur(); document.querySelectorAll('.para')[4].scrollIntoView({block: 'center'})")
@@ -168,13 +247,21 @@ def download(page: Page, downloads: Path, records: list[dict]) -> None:
     paragraphs = json.loads((downloads / "labels.json").read_text("utf-8"))["paragraphs"]
     if not len(rows) == len(paragraphs) == len(records):
         raise Failure(f"{len(rows)} rows and {len(paragraphs)} paragraphs for {len(records)} records")
+    explained = 0
     for row, paragraph, record in zip(rows, paragraphs, records):
         expected = (record["start"], record["escalation"], record["escalation_expected"], record["topics"], record["tokens"])
         of_row = (int(row["start"]), int(row["escalation"]), float(row["escalation_expected"]), row["topics"].split(), int(row["tokens"]))
         topics = [topic["name"] for topic in paragraph["topics"] if topic["applies"]]
+        if "explanation" in paragraph:
+            explained += 1
+            places = [(part["start"], part["end"], part["weights"]["escalation"]) for part in paragraph["explanation"]["parts"]]
+            if places != [(part["start"], part["end"], part["escalation_expected"]) for part in record["explanation"]["parts"]]:
+                raise Failure(f"paragraph {record['paragraph']}: the explanation in the JSON file is not that of the command line")
         of_json = (paragraph["start"], paragraph["scale"]["level"], paragraph["scale"]["expected"], topics, paragraph["tokens"])
         if not of_row == of_json == expected:
             raise Failure(f"paragraph {record['paragraph']}: {of_row} in CSV, {of_json} in JSON, {expected} by the command line")
+    if explained != 2:
+        raise Failure(f"{explained} paragraphs of the JSON file have an explanation, 2 were asked for")
     for path in downloads.iterdir():
         path.unlink()
 
@@ -195,8 +282,8 @@ def drop(page: Page, count: int) -> None:
     page.wait(f"document.querySelectorAll('.para').length === {count}", "labels of the file that was dropped")
 
 
-def records_of(program: str, path: Path) -> list[dict]:
-    run = [program, "classify", "--quiet", "--format", "jsonl", str(path)]
+def records_of(program: str, path: Path, *flags: str) -> list[dict]:
+    run = [program, "classify", "--quiet", "--format", "jsonl", *flags, str(path)]
     lines = subprocess.run(run, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
     return [json.loads(line) for line in lines.splitlines()]
 
@@ -204,6 +291,7 @@ def records_of(program: str, path: Path) -> list[dict]:
 def use(page: Page, view: tuple, article: list[dict], dropped: list[dict], downloads: Path) -> tuple[dict, bytes]:
     paste_and_label_by_keys(page, ARTICLE.read_text("utf-8"), len(article))
     hover(page)
+    why(page, article)
     download(page, downloads, article)
     hide_boilerplate(page)
     page.run("scrollTo(0, 0)")
@@ -237,7 +325,7 @@ def main() -> int:
     elif len(arguments) != 1:
         raise SystemExit(__doc__)
     program = str(Path(arguments[0]).resolve())
-    article, dropped = records_of(program, ARTICLE), records_of(program, DROPPED)
+    article, dropped = records_of(program, ARTICLE, "--explain"), records_of(program, DROPPED)
     failures = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Server(program, model=MODEL) as server:
         downloads = Path(folder) / "downloads"

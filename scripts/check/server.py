@@ -52,8 +52,12 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """What the server's process has computed so far, on all cores together (Linux)."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
+
+    def memory_bytes(self) -> int:
+        """What the server's process holds in memory (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
 
     def metric(self, name: str) -> float:
         """A number of /metrics, 0 if it is not there."""
@@ -61,3 +65,9 @@ class Server:
             if line.split(" ")[0] == name:
                 return float(line.split(" ")[1])
         return 0.0
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has computed so far, on all cores together (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

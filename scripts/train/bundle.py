@@ -21,8 +21,8 @@ from transformers import BertConfig, BertModel
 
 from calibration import Calibration
 from model import Classifier, load_heads
-from predict import windows
 from scheme import MANIFEST_SCHEME
+from windows import windows
 
 FORMAT = 1
 INT8_LIMIT = 127  # symmetric: -128 is never used, so that kernels may negate

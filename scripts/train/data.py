@@ -17,8 +17,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model import normalise
 from scheme import LEVEL_CODES, TOPIC_NAMES
+from windows import normalise
 
 FILES = {
     "authored": "authored.jsonl",

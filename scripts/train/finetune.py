@@ -31,8 +31,9 @@ from calibration import MIDPOINTS, decide, escalation_probabilities
 from data import Item, Labels, batches, padded, read_items, token_ids
 from metrics import f1, kappa, macro_f1
 from model import Classifier, Heads, Logits, load_encoder, load_heads, load_tokenizer, save_checkpoint
-from predict import MAX_LENGTH, LogitArrays, text_logits
+from predict import LogitArrays, text_logits
 from scheme import LEVEL_CODES
+from windows import MAX_LENGTH
 
 TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
 CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}

@@ -22,11 +22,6 @@ from scheme import LEVELS, TOPICS
 HEAD_KINDS = {"softmax": len(LEVELS), "cumulative": len(LEVELS) - 1}
 
 
-def normalise(text: str) -> str:
-    """White space as the program sees it before tokenisation: single blanks, none at the ends."""
-    return " ".join(text.split())
-
-
 @dataclass
 class Logits:
     """Raw outputs, one row per text: topics (B, 3), escalation (B, 5 or 4), boilerplate (B)."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Iterator
 
 from finetune import TARGET_LANGUAGES
-from model import normalise
+from windows import normalise
 
 HASH_DIGITS = 16
 LONG = 600  # characters; longer lines were labelled in parts

@@ -12,34 +12,10 @@ import torch
 from tokenizers import Tokenizer
 
 from data import batches, padded
-from model import Classifier, mean_vectors, normalise
+from model import Classifier, mean_vectors
+from windows import Window, windows
 
-MAX_LENGTH = 256
-STRIDE = 192
 BATCH_TOKENS = 8192
-
-
-@dataclass
-class Window:
-    """One slice of a text: its ids with <s> and </s>, and how many content tokens no earlier window held."""
-
-    ids: list[int]
-    new_tokens: int
-
-
-def windows(tokenizer: Tokenizer, text: str, max_length: int = MAX_LENGTH, stride: int = STRIDE) -> list[Window]:
-    """Slices of max_length tokens, specials included, that start every `stride` content tokens until the text is covered."""
-    ids = tokenizer.encode(normalise(text)).ids
-    start, content, end = ids[0], ids[1:-1], ids[-1]
-    found: list[Window] = []
-    covered = 0
-    for first in range(0, max(len(content), 1), stride):
-        last = min(first + max_length - 2, len(content))
-        found.append(Window([start, *content[first:last], end], last - covered))
-        covered = last
-        if last == len(content):
-            break
-    return found
 
 
 @dataclass

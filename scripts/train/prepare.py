@@ -21,7 +21,8 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from data import read_items, token_ids
-from model import load_tokenizer, normalise
+from model import load_tokenizer
+from windows import normalise
 
 SEED = 11
 MAX_STUDENT_TOKENS = 160

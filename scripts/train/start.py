@@ -24,7 +24,8 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from transformers import BertConfig, BertModel
 
 from data import read_items
-from model import normalise, save_encoder
+from model import save_encoder
+from windows import normalise
 
 BLOCK = 32  # weights that share one f16 scale in the source
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

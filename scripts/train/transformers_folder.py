@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
 from bundle import Bundle, dequantised, write_json
-from model import normalise
+from windows import normalise
 
 TOLERANCE = 1e-4
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>"}

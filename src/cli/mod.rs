@@ -30,6 +30,8 @@ mod run;
 mod sample;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod signals;
 mod start;
 mod synthetic;
 mod target;

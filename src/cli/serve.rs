@@ -10,12 +10,12 @@ use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::serve::{Handle, Keys, Limits, Options, Server, TlsFiles};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::cli::args::{Engine, parse_bytes};
 use crate::cli::classify::classifier_builder;
 use crate::cli::exit::Exit;
+use crate::cli::signals::{Signals, Wish};
 
 /// Threads that move requests and answers; the arithmetic has its own.
 const IO_THREADS: usize = 2;
@@ -97,6 +97,9 @@ struct LimitFlags {
     /// Bytes of text that may wait; beyond them the answer is 429.
     #[arg(long, value_name = "BYTES", default_value = "4M", value_parser = parse_bytes)]
     queue: u64,
+    /// Bytes of text that the readings of an explained request may have together; K, M and G may follow.
+    #[arg(long, value_name = "BYTES", default_value = "2M", value_parser = parse_bytes)]
+    max_explain: u64,
     /// Tokens that one thread computes at a time.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     batch_tokens: u32,
@@ -183,30 +186,25 @@ fn start_log(format: LogFormat) -> anyhow::Result<()> {
     started.map_err(|error| anyhow!("cannot start the log: {error}"))
 }
 
-/// Stops at the first SIGTERM or SIGINT, breaks off at the second; opens the bundle anew at SIGHUP.
+/// Stops at the first signal to stop, breaks off at the second; opens the bundle anew at one to reload.
 fn listen_to_signals(handle: Handle) -> anyhow::Result<()> {
-    let listen = |kind| signal(kind).context("cannot listen to signals");
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut hang_up = listen(SignalKind::hangup())?;
+    let mut signals = Signals::listen()?;
     tokio::spawn(async move {
         let mut is_stopping = false;
         loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hang_up.recv() => {
+            match signals.next().await {
+                Wish::Reload => {
                     if let Err(error) = handle.reload().await {
                         tracing::error!(%error, "nothing was changed");
                     }
-                    continue;
+                }
+                Wish::Stop if is_stopping => std::process::exit(i32::from(Exit::Interrupted.code())),
+                Wish::Stop => {
+                    is_stopping = true;
+                    tracing::info!("stopping when everything accepted is answered; once more stops at once");
+                    handle.stop();
                 }
             }
-            if is_stopping {
-                std::process::exit(i32::from(Exit::Interrupted.code()));
-            }
-            is_stopping = true;
-            tracing::info!("stopping when everything accepted is answered; once more stops at once");
-            handle.stop();
         }
     });
     Ok(())
@@ -231,6 +229,7 @@ fn limits(flags: &LimitFlags) -> Limits {
     limits.body_bytes = size(flags.max_body);
     limits.texts = flags.max_texts as usize;
     limits.queue_bytes = size(flags.queue);
+    limits.explain_bytes = size(flags.max_explain);
     limits.batch_tokens = flags.batch_tokens as usize;
     limits.connections = flags.max_connections as usize;
     limits.head_timeout = flags.head_timeout;

@@ -25,60 +25,102 @@ pub fn explain_with<E>(
     options: &ExplainOptions,
     mut read: impl FnMut(&[String]) -> Result<Vec<Prediction>, E>,
 ) -> Result<Explanation, E> {
-    let prediction = read(&[text.to_owned()])?.remove(0);
-    let words = words(text);
-    let targets = Target::all(prediction.scheme());
-    let mut left = options.readings(prediction.tokens());
-    let first = if words.len() <= left { words.len() } else { left / 2 };
-    let mut readings = 0;
-
-    let mut measure = |phrases: Vec<Range<usize>>| -> Result<Vec<(Range<usize>, Part)>, E> {
-        let ranges: Vec<Range<usize>> =
-            phrases.iter().map(|phrase| words[phrase.start].start..words[phrase.end - 1].end).collect();
-        let texts: Vec<String> = ranges.iter().map(|range| without(text, [range.clone()])).collect();
-        let read = if texts.is_empty() { Vec::new() } else { read(&texts)? };
-        assert_eq!(read.len(), texts.len(), "a prediction a text");
-        readings += texts.len();
-        let part = |((phrase, byte_range), found): ((Range<usize>, Range<usize>), &Prediction)| {
-            let weight = |target: &Target| target.value(&prediction) - target.value(found);
-            let weights = targets.iter().map(weight).collect();
-            let words = phrase.len();
-            (phrase, Part { byte_range, words, weights })
-        };
-        Ok(phrases.into_iter().zip(ranges).zip(&read).map(part).collect())
-    };
-
-    let mut parts = measure(pieces(0..words.len(), first))?;
-    left -= first;
+    let text = text.to_owned();
+    let prediction = read(std::slice::from_ref(&text))?.remove(0);
+    let mut occlusion = Occlusion::new(text, prediction, options);
     loop {
-        let mut order: Vec<usize> = (0..parts.len()).filter(|&index| parts[index].1.words > 1).collect();
-        let effect = |index: usize| effect(&parts[index].1, &targets, prediction.scheme());
+        let texts = occlusion.texts();
+        if texts.is_empty() {
+            return Ok(occlusion.finish());
+        }
+        occlusion.accept(&read(&texts)?);
+    }
+}
+
+/// An explanation that is being made, round by round, for those who cannot wait inside a function: [`Self::texts`] says
+/// what to read next, [`Self::accept`] takes what was found, until there is nothing more to read.
+#[derive(Debug)]
+pub(crate) struct Occlusion {
+    text: String,
+    words: Vec<Range<usize>>,
+    prediction: Prediction,
+    targets: Vec<Target>,
+    /// What was read, with the places of its words, in their order.
+    parts: Vec<(Range<usize>, Part)>,
+    /// What is to be read next: places of words.
+    asked: Vec<Range<usize>>,
+    /// Readings that may still be asked for.
+    left: usize,
+    readings: usize,
+}
+
+impl Occlusion {
+    /// Of a text and what the classifier says of it.
+    pub(crate) fn new(text: String, prediction: Prediction, options: &ExplainOptions) -> Self {
+        let words = words(&text);
+        let left = options.readings(prediction.tokens());
+        let first = if words.len() <= left { words.len() } else { left / 2 };
+        let asked = pieces(0..words.len(), first);
+        let targets = Target::all(prediction.scheme());
+        Self { text, words, prediction, targets, parts: Vec::new(), asked, left: left - first, readings: 0 }
+    }
+
+    /// The texts of the next round, each without one part; none when the explanation is complete.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.asked.iter().map(|phrase| without(&self.text, [self.byte_range(phrase)])).collect()
+    }
+
+    /// Takes the predictions of the round, one for each text, and chooses the parts of the next one.
+    ///
+    /// # Panics
+    /// If there are not as many predictions as texts.
+    pub(crate) fn accept(&mut self, found: &[Prediction]) {
+        let asked = std::mem::take(&mut self.asked);
+        assert_eq!(found.len(), asked.len(), "a prediction a text");
+        self.readings += found.len();
+        for (phrase, found) in asked.into_iter().zip(found) {
+            let weight = |target: &Target| target.value(&self.prediction) - target.value(found);
+            let weights = self.targets.iter().map(weight).collect();
+            let (byte_range, words) = (self.byte_range(&phrase), phrase.len());
+            self.parts.push((phrase, Part { byte_range, words, weights }));
+        }
+        self.parts.sort_by_key(|(phrase, _)| phrase.start);
+        self.choose();
+    }
+
+    /// Takes the phrases that moved most out of the parts, and asks for smaller ones in their place.
+    fn choose(&mut self) {
+        let mut order: Vec<usize> = (0..self.parts.len()).filter(|&index| self.parts[index].1.words > 1).collect();
+        let effect = |index: usize| effect(&self.parts[index].1, &self.targets, self.prediction.scheme());
         order.sort_by(|&a, &b| effect(b).total_cmp(&effect(a)));
         let least = order.first().map_or(0.0, |&index| effect(index) * NEAR_LARGEST);
         order.retain(|&index| effect(index) >= least);
         let mut cut = Vec::new();
-        let mut smaller = Vec::new();
         for index in order.into_iter().take(CUT_TOGETHER) {
-            let count = parts[index].1.words.min(MAX_PIECES).min(left);
+            let phrase = &self.parts[index].0;
+            let count = phrase.len().min(MAX_PIECES).min(self.left);
             if count < 2 {
                 break;
             }
-            left -= count;
-            smaller.extend(pieces(parts[index].0.clone(), count));
+            self.left -= count;
+            self.asked.extend(pieces(phrase.clone(), count));
             cut.push(index);
-        }
-        if cut.is_empty() {
-            break;
         }
         cut.sort_unstable();
         for index in cut.into_iter().rev() {
-            parts.remove(index);
+            self.parts.remove(index);
         }
-        parts.extend(measure(smaller)?);
-        parts.sort_by_key(|(phrase, _)| phrase.start);
     }
-    let parts = parts.into_iter().map(|(_, part)| part).collect();
-    Ok(Explanation { prediction, targets, parts, readings })
+
+    /// The explanation, from everything that was read.
+    pub(crate) fn finish(self) -> Explanation {
+        let parts = self.parts.into_iter().map(|(_, part)| part).collect();
+        Explanation { prediction: self.prediction, targets: self.targets, parts, readings: self.readings }
+    }
+
+    fn byte_range(&self, phrase: &Range<usize>) -> Range<usize> {
+        self.words[phrase.start].start..self.words[phrase.end - 1].end
+    }
 }
 
 /// `count` neighbouring ranges of like length that make up `range`; `count` is at most its length.

@@ -3,11 +3,15 @@
 //! Probabilities are never changed.
 
 use crate::bundle::BundleInfo;
+use crate::explain::{Explanation, Target};
 use crate::label::Prediction;
 use crate::output::number::{rounded, rounded_distribution};
 use crate::serve::answer::Refused;
 use crate::serve::input::Paragraph;
-use crate::serve::types::{ClassifyOptions, FlagAnswer, LevelAnswer, ParagraphAnswer, ScaleAnswer, TopicAnswer};
+use crate::serve::types::{
+    ClassifyOptions, ExplanationAnswer, FlagAnswer, LevelAnswer, ParagraphAnswer, PartAnswer, ScaleAnswer, TopicAnswer,
+    Weights,
+};
 
 const BOILERPLATE: &str = "boilerplate";
 
@@ -57,15 +61,20 @@ impl<'a> Rules<'a> {
     }
 
     /// The answer about one paragraph.
-    pub(crate) fn answer(&self, paragraph: Paragraph, prediction: &Prediction) -> ParagraphAnswer {
+    pub(crate) fn answer(
+        &self,
+        paragraph: Paragraph,
+        prediction: &Prediction,
+        explanation: Option<&Explanation>,
+    ) -> ParagraphAnswer {
+        let explanation = explanation.map(|explanation| self.explanation(&paragraph, explanation));
         let options = self.options;
         let is_boilerplate = match (options.thresholds.get(BOILERPLATE), prediction.boilerplate()) {
             (Some(&threshold), Some(probability)) => f64::from(probability) >= threshold,
             _ => prediction.is_boilerplate(),
         };
-        let is_wanted = |name: &str| options.topics.as_ref().is_none_or(|wanted| wanted.iter().any(|one| one == name));
         let thresholds = self.info.calibration.topics.iter().map(|topic| topic.threshold);
-        let topics = prediction.topics().zip(thresholds).filter(|(topic, _)| is_wanted(topic.name));
+        let topics = prediction.topics().zip(thresholds).filter(|(topic, _)| self.is_wanted(topic.name));
         let topics = topics.map(|(topic, threshold)| {
             let applies = !is_boilerplate
                 && match options.thresholds.get(topic.name) {
@@ -89,7 +98,31 @@ impl<'a> Rules<'a> {
             scale: self.scale(prediction, is_boilerplate),
             windows: prediction.windows(),
             tokens: prediction.tokens(),
+            explanation,
         }
+    }
+
+    fn is_wanted(&self, topic: &str) -> bool {
+        self.options.topics.as_ref().is_none_or(|wanted| wanted.iter().any(|one| one == topic))
+    }
+
+    fn explanation(&self, paragraph: &Paragraph, explanation: &Explanation) -> ExplanationAnswer {
+        let scheme = &self.info.scheme;
+        let mut targets = Target::all(scheme);
+        targets.retain(|&target| !matches!(target, Target::Topic(_)) || self.is_wanted(target.name(scheme)));
+        let parts = explanation.parts().iter().map(|part| {
+            let range = part.byte_range();
+            let weight = |target| rounded(explanation.weight(part, target).into());
+            let weights = targets.iter().map(|&target| (target.name(scheme).to_owned(), weight(target)));
+            PartAnswer {
+                start: paragraph.start + range.start,
+                end: paragraph.start + range.end,
+                text: self.options.return_text.then(|| paragraph.text[range].to_owned()),
+                words: part.words(),
+                weights: Weights(weights.collect()),
+            }
+        });
+        ExplanationAnswer { readings: explanation.readings(), parts: parts.collect() }
     }
 
     /// A decision and its probability; withheld where the probability of what was decided is too small.

@@ -6,13 +6,15 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::classifier::Classifier;
 use crate::error::{Error, Result};
 use crate::label::Prediction;
 use crate::serve::answer::Refused;
 use crate::serve::limits::Limits;
 use crate::serve::metrics::Metrics;
-use crate::serve::queue::{Queue, QueueOptions, Room, Ticket};
+use crate::serve::queue::{Purpose, Queue, QueueOptions, Room, Ticket};
 
 /// How the bundle is opened, at the start and at every change.
 pub type Opener = Box<dyn Fn() -> Result<Classifier> + Send + Sync>;
@@ -87,16 +89,27 @@ impl Engine {
     }
 
     /// Puts texts into the queue. No text may be blank.
-    pub(crate) fn submit(&self, classifier: Arc<Classifier>, texts: Vec<String>, room: Room) -> Ticket {
-        self.queue.submit(classifier, texts, room)
+    pub(crate) fn submit(
+        &self,
+        classifier: Arc<Classifier>,
+        texts: Vec<String>,
+        purpose: Purpose,
+        room: Room,
+    ) -> Ticket {
+        self.queue.submit(classifier, texts, purpose, room)
+    }
+
+    /// When what is asked for now must be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.request_timeout
     }
 
     /// Waits for predictions, one for each text, in their order.
     ///
     /// # Errors
     /// 503 when they are not there in time, 500 when the classifier broke.
-    pub(crate) async fn wait(&self, ticket: Ticket) -> Result<Vec<Prediction>, Refused> {
-        match tokio::time::timeout(self.request_timeout, ticket.wait()).await {
+    pub(crate) async fn wait(&self, ticket: Ticket, deadline: Instant) -> Result<Vec<Prediction>, Refused> {
+        match tokio::time::timeout_at(deadline, ticket.wait()).await {
             Ok(predictions) => Ok(predictions?),
             Err(_) => Err(Refused::late(self.queue.retry_after_s())),
         }

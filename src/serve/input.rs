@@ -110,9 +110,14 @@ pub(crate) async fn aside<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
-    if bytes < LONG_BYTES {
-        return Ok(work());
-    }
+    if bytes < LONG_BYTES { Ok(work()) } else { apart(work).await }
+}
+
+/// What `work` gives, on another thread than the one that answers everybody.
+///
+/// # Errors
+/// 500 if it broke.
+pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
     let broken = |_| Refused::broken("the text could not be read; please report it");
     tokio::task::spawn_blocking(work).await.map_err(broken)
 }

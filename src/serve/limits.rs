@@ -14,6 +14,8 @@ pub struct Limits {
     pub texts: usize,
     /// Bytes of text that requests may have in the queue together.
     pub queue_bytes: usize,
+    /// Bytes of text that the readings of one explained request, or of one explained line of a stream, may have together.
+    pub explain_bytes: usize,
     /// Tokens that one worker computes at a time.
     pub batch_tokens: usize,
     /// Most open connections; further ones wait until one is closed.
@@ -36,6 +38,7 @@ impl Default for Limits {
             body_bytes: 2 << 20,
             texts: 4096,
             queue_bytes: 4 << 20,
+            explain_bytes: 2 << 20,
             batch_tokens: MAX_BATCH_TOKENS,
             connections: 4096,
             head_timeout: Duration::from_secs(15),

@@ -61,6 +61,8 @@ pub(crate) struct Metrics {
     labels: Family<Label, Counter>,
     tokens: Counter,
     texts: Counter,
+    readings: Counter,
+    reading_tokens: Counter,
     bundle: Family<Bundle, Gauge>,
     reloads: Family<Reason, Counter>,
     /// Requests that nobody waited for any more.
@@ -89,6 +91,7 @@ impl Metrics {
         let request_seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
         let (refused, labels, reloads) = (Family::default(), Family::default(), Family::default());
         let (tokens, texts, cancelled) = (Counter::default(), Counter::default(), Counter::default());
+        let (readings, reading_tokens) = (Counter::default(), Counter::default());
         let (queue_requests, queue_texts, queue_bytes) = (Gauge::default(), Gauge::default(), Gauge::default());
         let (bundle, connections) = (Family::default(), Gauge::default());
         let (queue_seconds, batch_tokens, batch_windows) = (seconds(), Histogram::new(TOKENS), Histogram::new(WINDOWS));
@@ -118,6 +121,8 @@ impl Metrics {
         registry.register("batch_windows", "Windows that a worker computed at a time", batch_windows.clone());
         registry.register("tokens", "Tokens of labelled texts", tokens.clone());
         registry.register("texts", "Labelled texts", texts.clone());
+        registry.register("readings", "Readings without some of the words, for explanations", readings.clone());
+        registry.register("reading_tokens", "Tokens of those readings", reading_tokens.clone());
         registry.register("labels", "Decisions, by label", Family::clone(&labels));
         registry.register("bundle", "1 for the bundle in use", Family::clone(&bundle));
         registry.register("reloads", "Changes of bundle, by outcome", Family::clone(&reloads));
@@ -130,6 +135,8 @@ impl Metrics {
             labels,
             tokens,
             texts,
+            readings,
+            reading_tokens,
             bundle,
             reloads,
             cancelled,
@@ -178,6 +185,12 @@ impl Metrics {
         } else if let Some(level) = prediction.escalation() {
             label("level", &level.code.to_string());
         }
+    }
+
+    /// What was left of a text was read, to explain its labels.
+    pub(crate) fn count_reading(&self, prediction: &Prediction) {
+        self.readings.inc();
+        self.reading_tokens.inc_by(prediction.tokens() as u64);
     }
 
     /// Everything, as text.

@@ -25,6 +25,7 @@ mod body;
 mod connection;
 mod decide;
 mod engine;
+mod explain;
 mod guard;
 mod input;
 mod keys;
@@ -51,6 +52,7 @@ use crate::serve::answer::Refused;
 use crate::serve::connection::Connections;
 use crate::serve::engine::Engine;
 use crate::serve::metrics::Metrics;
+use crate::serve::queue::Purpose;
 use crate::serve::tls::Tls;
 
 pub use crate::serve::engine::Opener;
@@ -124,7 +126,8 @@ impl App {
     async fn label_with(&self, classifier: &Arc<Classifier>, texts: Vec<String>) -> Result<Vec<Prediction>, Refused> {
         let room = self.engine.admit(texts.iter().map(String::len).sum())?;
         self.log_texts(texts.iter().map(String::as_str));
-        self.engine.wait(self.engine.submit(Arc::clone(classifier), texts, room)).await
+        let deadline = self.engine.deadline();
+        self.engine.wait(self.engine.submit(Arc::clone(classifier), texts, Purpose::Labels, room), deadline).await
     }
 
     fn log_texts<'a>(&self, texts: impl Iterator<Item = &'a str>) {

@@ -18,6 +18,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const HTML: &str = include_str!("page/index.html");
 const CSS: &str = concat!(include_str!("../output/html/palette.css"), include_str!("page/page.css"));
 const JS: &str = include_str!("page/page.js");
+const WHY: &str = include_str!("page/why.js");
 
 /// The routes of both pages.
 pub(crate) fn router() -> Router<Arc<App>> {
@@ -30,6 +31,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/", get(async || file("text/html; charset=utf-8", HTML)))
         .route("/page.css", get(async || file("text/css; charset=utf-8", CSS)))
         .route("/page.js", get(async || file("text/javascript; charset=utf-8", JS)))
+        .route("/why.js", get(async || file("text/javascript; charset=utf-8", WHY)))
         .route("/docs", get(docs))
 }
 

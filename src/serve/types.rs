@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::serve::body::{object, optional_object};
@@ -52,11 +52,15 @@ pub(crate) struct ClassifyOptions {
     /// Whether the answer repeats the text of each paragraph.
     #[schema(default = true)]
     pub(crate) return_text: bool,
+    /// Whether to say which words of each paragraph moved its labels. Every paragraph is read again without each of its
+    /// words, which costs as much as labelling it some fifty times; `limits.explain_bytes` of `/v1/model` bounds it.
+    #[schema(default = false)]
+    pub(crate) explain: bool,
 }
 
 impl Default for ClassifyOptions {
     fn default() -> Self {
-        Self { topics: None, thresholds: BTreeMap::new(), abstain: BTreeMap::new(), return_text: true }
+        Self { topics: None, thresholds: BTreeMap::new(), abstain: BTreeMap::new(), return_text: true, explain: false }
     }
 }
 
@@ -102,6 +106,9 @@ pub(crate) struct ParagraphAnswer {
     pub(crate) windows: usize,
     /// Its tokens.
     pub(crate) tokens: usize,
+    /// Which words moved the labels; absent unless the request says `explain: true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) explanation: Option<ExplanationAnswer>,
 }
 
 /// A label that applies or not.
@@ -158,6 +165,43 @@ pub(crate) struct LevelAnswer {
     /// Calibrated probability.
     #[schema(required = true, minimum = 0, maximum = 1)]
     pub(crate) probability: Option<f64>,
+}
+
+/// Which words moved the labels of a paragraph.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ExplanationAnswer {
+    /// Times that the paragraph was read without some of its words.
+    pub(crate) readings: usize,
+    /// Its words, in the order of the text; of a long paragraph some of them together.
+    pub(crate) parts: Vec<PartAnswer>,
+}
+
+/// A word, or some words together, and what it would change to leave it out.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct PartAnswer {
+    /// Where it begins, in bytes, counted as those of the paragraph are.
+    pub(crate) start: usize,
+    /// Where it ends.
+    pub(crate) end: usize,
+    /// What stands there; absent if the request says `return_text: false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+    /// Its words.
+    pub(crate) words: usize,
+    /// By how much it raises each number, by name of the topic, of the scale, or `boilerplate`: a difference of probabilities, of
+    /// the scale a difference of expected levels. Negative where it lowers the number.
+    pub(crate) weights: Weights,
+}
+
+/// Weights by the names of their labels, in the order of the bundle.
+#[derive(Debug, Clone, PartialEq, ToSchema)]
+#[schema(value_type = BTreeMap<String, f64>, example = json!({"military": 0.21, "escalation": 0.4, "boilerplate": -0.01}))]
+pub(crate) struct Weights(pub(crate) Vec<(String, Option<f64>)>);
+
+impl Serialize for Weights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, weight)| (name, weight)))
+    }
 }
 
 /// The bundle in use, and what the server takes.
@@ -230,6 +274,8 @@ pub(crate) struct LimitsDeclared {
     pub(crate) body_bytes: usize,
     /// Texts, or paragraphs of a document.
     pub(crate) texts: usize,
+    /// Bytes of text that the readings of an explained request have together.
+    pub(crate) explain_bytes: usize,
 }
 
 /// A change of bundle.

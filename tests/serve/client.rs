@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,22 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.handle.stop();
     }
+}
+
+/// What `detente classify` writes.
+pub(crate) struct Written {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `detente classify` with a bundle of the fixtures, to JSON Lines.
+pub(crate) fn command_line(bundle: &str, arguments: &[&str], input: &[u8]) -> Written {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
+    command.args(["classify", "--format", "jsonl"]).args(arguments).env("DETENTE_MODEL", fixture(bundle));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    Written { stdout: String::from_utf8(output.stdout).unwrap(), stderr: String::from_utf8(output.stderr).unwrap() }
 }
 
 #[derive(Debug)]

@@ -1,11 +1,9 @@
 //! `/v1`, the page, and what all answers have in common.
 
-use std::process::{Command, Stdio};
-
 use detente::{Classifier, Document};
 use serde_json::{Value, json};
 
-use crate::serve::client::{Running, fixture, options, request, with_limits};
+use crate::serve::client::{Running, Written, command_line, fixture, options, request, with_limits};
 
 const TEXTS: [&str; 4] = [
     "Die Waffenruhe hält seit drei Tagen.",
@@ -172,17 +170,9 @@ fn a_stream_equals_the_command_line() {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
         let text = answer.text();
         let (faults, records): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("{\"error\""));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
-        command
-            .args(["classify", "--input-format", "jsonl", "--format", "jsonl"])
-            .env("DETENTE_MODEL", fixture(bundle));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let expected = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(records, expected.lines().collect::<Vec<_>>(), "{bundle}");
+        let Written { stdout, stderr } = command_line(bundle, &["--input-format", "jsonl"], input.as_bytes());
+        assert_eq!(records, stdout.lines().collect::<Vec<_>>(), "{bundle}");
         assert_eq!(records.len(), 5);
-        let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(faults.len(), 3, "{faults:?}");
         for fault in faults {
             let fault: Value = serde_json::from_str(fault).unwrap();
@@ -213,7 +203,7 @@ fn the_model_says_what_the_bundle_declares() {
     assert_eq!((&model["id"], &model["sha256"]), (&json!(info.id), &json!(info.sha256)));
     assert_eq!(model["topics"].as_array().unwrap().len(), info.scheme.topics.len());
     assert_eq!(model["scale"]["levels"][0], json!({"code": -2, "name": "strongly de-escalatory"}));
-    assert_eq!(model["limits"], json!({"body_bytes": 2 << 20, "texts": 4096}));
+    assert_eq!(model["limits"], json!({"body_bytes": 2 << 20, "texts": 4096, "explain_bytes": 2 << 20}));
     server.stop().unwrap();
 }
 
@@ -250,7 +240,9 @@ fn the_pages_ask_for_nothing_from_outside() {
             assert!(!text.contains(forbidden), "{path} holds {forbidden}");
         }
     }
-    assert_eq!(server.get("/page.js").header("content-type"), Some("text/javascript; charset=utf-8"));
+    for script in ["/page.js", "/why.js"] {
+        assert_eq!(server.get(script).header("content-type"), Some("text/javascript; charset=utf-8"), "{script}");
+    }
     assert!(server.get("/page.css").text().contains("prefers-color-scheme: dark"));
     server.stop().unwrap();
 }

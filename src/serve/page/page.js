@@ -130,7 +130,7 @@ function item(paragraph) {
   const text = make("p", { textContent: paragraph.text, dir: "auto" });
   const known = paragraph.language !== "und";
   if (known) text.lang = paragraph.language;
-  const element = make("li", { className: `para ${colour(paragraph)}`, tabIndex: 0, id: `p${paragraph.index}` }, text, chips, numbers(paragraph));
+  const element = make("li", { className: `para ${colour(paragraph)}`, tabIndex: 0, id: `p${paragraph.index}` }, text, chips, why(paragraph, text), numbers(paragraph));
   const mark = (isHere) => find("strip").querySelector(`[data-index="${paragraph.index}"]`)?.classList.toggle("here", isHere);
   for (const event of ["mouseenter", "focus"]) element.addEventListener(event, () => mark(true));
   for (const event of ["mouseleave", "blur"]) element.addEventListener(event, () => mark(false));

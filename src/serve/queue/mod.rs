@@ -74,10 +74,19 @@ struct Shared {
     last_ms: AtomicU32,
 }
 
-/// Room in the queue for one request; given back when the request is done or dropped.
-#[derive(Debug)]
+/// Room in the queue for one request; given back when everything that shares it is done or dropped.
+#[derive(Debug, Clone)]
 pub(crate) struct Room {
-    _permit: OwnedSemaphorePermit,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// What texts are in the queue for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Their labels are asked for.
+    Labels,
+    /// They are what is left of a text whose labels are explained.
+    Explanation,
 }
 
 /// The claim on the predictions of a request; dropping it takes the request out of the queue.
@@ -118,14 +127,14 @@ impl Queue {
     /// Room for a request with so many bytes of text, at once or not at all.
     pub(crate) fn admit(&self, bytes: usize) -> Result<Room, Full> {
         let permit = Arc::clone(&self.room).try_acquire_many_owned(self.permits(bytes)).map_err(|_| Full)?;
-        Ok(Room { _permit: permit })
+        Ok(Room { _permit: Arc::new(permit) })
     }
 
     /// Room for a piece of a stream, which waits for it. Streams have as much room as all other requests together, and do
     /// not take any from them.
     pub(crate) async fn admit_stream(&self, bytes: usize) -> Result<Room, Failure> {
         let room = Arc::clone(&self.stream_room).acquire_many_owned(self.permits(bytes)).await;
-        room.map(|permit| Room { _permit: permit }).map_err(|_| Failure::Closed)
+        room.map(|permit| Room { _permit: Arc::new(permit) }).map_err(|_| Failure::Closed)
     }
 
     /// Seconds after which a request that found the queue full may try again: as long as the request that was answered
@@ -139,10 +148,16 @@ impl Queue {
     }
 
     /// Puts a request into the queue. No text may be blank.
-    pub(crate) fn submit(&self, classifier: Arc<Classifier>, texts: Vec<String>, room: Room) -> Ticket {
+    pub(crate) fn submit(
+        &self,
+        classifier: Arc<Classifier>,
+        texts: Vec<String>,
+        purpose: Purpose,
+        room: Room,
+    ) -> Ticket {
         let (sender, answer) = oneshot::channel();
         let mut state = self.shared.lock();
-        let job = Job::new(classifier, texts, sender, room, Instant::now());
+        let job = Job::new(classifier, texts, purpose, sender, room, Instant::now());
         let id = state.add(job);
         self.shared.observe(&state);
         drop(state);
@@ -260,8 +275,10 @@ impl Shared {
         for text in complete {
             let vectors: Vec<&[f32]> = text.vectors.iter().map(Vec::as_slice).collect();
             let prediction = guarded(|| Ok(classifier.conclude(&text.encoding, &vectors)));
-            if let Some(prediction) = &prediction {
-                self.metrics.count(prediction);
+            match (&prediction, text.purpose) {
+                (Some(prediction), Purpose::Labels) => self.metrics.count(prediction),
+                (Some(prediction), Purpose::Explanation) => self.metrics.count_reading(prediction),
+                (None, _) => {}
             }
             predictions.push((text.job, text.index, prediction));
         }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::classifier::Classifier;
 use crate::encode::Encoding;
 use crate::label::Prediction;
-use crate::serve::queue::{Failure, Outcome, Room};
+use crate::serve::queue::{Failure, Outcome, Purpose, Room};
 
 /// Bytes of text that a job has tokenized in one turn, about; a text is never split. Some 500 tokens.
 const TURN_BYTES: usize = 2048;
@@ -21,6 +21,7 @@ const TURN_BYTES: usize = 2048;
 pub(crate) struct Job {
     classifier: Arc<Classifier>,
     texts: Vec<Text>,
+    purpose: Purpose,
     bytes: usize,
     /// First text that no worker has taken to tokenize.
     next_raw: usize,
@@ -67,6 +68,7 @@ pub(crate) struct Piece {
 pub(crate) struct EncodedText {
     pub(crate) job: u64,
     pub(crate) index: usize,
+    pub(crate) purpose: Purpose,
     pub(crate) encoding: Arc<Encoding>,
     pub(crate) vectors: Vec<Vec<f32>>,
 }
@@ -96,6 +98,7 @@ impl Job {
     pub(crate) fn new(
         classifier: Arc<Classifier>,
         texts: Vec<String>,
+        purpose: Purpose,
         answer: oneshot::Sender<Outcome>,
         room: Room,
         entered: Instant,
@@ -104,7 +107,7 @@ impl Job {
         let open = texts.len();
         let texts = texts.into_iter().map(Text::Raw).collect();
         let ready = VecDeque::new();
-        Self { classifier, texts, bytes, next_raw: 0, ready, open, entered, answer, _room: room }
+        Self { classifier, texts, purpose, bytes, next_raw: 0, ready, open, entered, answer, _room: room }
     }
 
     /// When it came into the queue.
@@ -262,7 +265,9 @@ impl State {
 
     /// A window came back encoded; gives the text if it was the last of it.
     pub(crate) fn encoded(&mut self, piece: Piece, vector: Vec<f32>) -> Option<EncodedText> {
-        let text = self.jobs.get_mut(&piece.job)?.texts.get_mut(piece.index)?;
+        let job = self.jobs.get_mut(&piece.job)?;
+        let purpose = job.purpose;
+        let text = job.texts.get_mut(piece.index)?;
         let Text::Encoding { vectors, missing, .. } = text else { return None };
         vectors[piece.window] = vector;
         *missing -= 1;
@@ -271,7 +276,7 @@ impl State {
         }
         match std::mem::replace(text, Text::Concluding) {
             Text::Encoding { encoding, vectors, .. } => {
-                Some(EncodedText { job: piece.job, index: piece.index, encoding, vectors })
+                Some(EncodedText { job: piece.job, index: piece.index, purpose, encoding, vectors })
             }
             Text::Raw(_) | Text::Concluding | Text::Done(_) => None,
         }

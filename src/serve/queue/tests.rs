@@ -41,7 +41,7 @@ fn predictions_are_those_of_a_batch_bit_for_bit() {
             let queue = queue(1 << 20, batch_tokens, workers);
             let submit = |part: &[String]| {
                 let room = queue.admit(part.iter().map(String::len).sum()).unwrap();
-                queue.submit(Arc::clone(&classifier), part.to_vec(), room)
+                queue.submit(Arc::clone(&classifier), part.to_vec(), Purpose::Labels, room)
             };
             let tickets: Vec<Ticket> = [0..1, 1..30, 30..30, 30..40].map(|range| submit(&texts[range])).into();
             let found: Vec<Prediction> = tickets.into_iter().flat_map(|ticket| wait(ticket.wait()).unwrap()).collect();
@@ -74,10 +74,10 @@ fn a_full_queue_refuses_at_once_and_takes_again_when_it_is_not() {
 #[test]
 fn a_closed_queue_finishes_what_it_has_and_takes_no_more() {
     let (queue, classifier) = (queue(1 << 20, 64, 2), classifier("fake"));
-    let ticket = queue.submit(Arc::clone(&classifier), texts(30), queue.admit(1).unwrap());
+    let ticket = queue.submit(Arc::clone(&classifier), texts(30), Purpose::Labels, queue.admit(1).unwrap());
     queue.close();
     assert_eq!(wait(ticket.wait()).unwrap().len(), 30);
-    let late = queue.submit(classifier, texts(1), queue.admit(1).unwrap());
+    let late = queue.submit(classifier, texts(1), Purpose::Labels, queue.admit(1).unwrap());
     assert!(matches!(wait(late.wait()), Err(Failure::Closed)));
 }
 
@@ -87,8 +87,8 @@ fn state(jobs: Vec<(Arc<Classifier>, Vec<String>)>) -> (State, Vec<oneshot::Rece
     let room = Arc::new(Semaphore::new(jobs.len()));
     let add = |(classifier, texts)| {
         let (sender, receiver) = oneshot::channel();
-        let room = Room { _permit: Arc::clone(&room).try_acquire_owned().unwrap() };
-        state.add(Job::new(classifier, texts, sender, room, Instant::now()));
+        let room = Room { _permit: Arc::new(Arc::clone(&room).try_acquire_owned().unwrap()) };
+        state.add(Job::new(classifier, texts, Purpose::Labels, sender, room, Instant::now()));
         receiver
     };
     let receivers = jobs.into_iter().map(add).collect();
@@ -167,7 +167,7 @@ fn what_nobody_waits_for_is_not_computed() {
 #[test]
 fn dropping_a_ticket_gives_its_room_back() {
     let (queue, classifier) = (queue(100, 512, 1), classifier("fake"));
-    let ticket = queue.submit(classifier, texts(2000), queue.admit(100).unwrap());
+    let ticket = queue.submit(classifier, texts(2000), Purpose::Labels, queue.admit(100).unwrap());
     drop(ticket);
     assert_eq!(queue.shared.lock().waiting(), (0, 0, 0));
     assert!(queue.admit(100).is_ok());

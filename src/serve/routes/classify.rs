@@ -9,8 +9,10 @@ use crate::serve::App;
 use crate::serve::answer::Refused;
 use crate::serve::body::Json;
 use crate::serve::decide::Rules;
+use crate::serve::explain;
 use crate::serve::input::{Input, Paragraph};
 use crate::serve::openapi::Refusals;
+use crate::serve::queue::Purpose;
 use crate::serve::types::{ClassifyAnswer, ClassifyRequest};
 
 /// Labels texts, or the paragraphs of a document.
@@ -27,13 +29,28 @@ pub(crate) async fn classify(
     let classifier = app.engine.classifier();
     let info = classifier.info();
     let rules = Rules::new(&request.options, info)?;
-    let room = app.engine.admit(input.bytes())?;
+    let bytes = input.bytes();
+    let mut room = app.engine.admit(bytes)?;
     let paragraphs = input.paragraphs(app.limits.texts).await?;
     app.log_texts(paragraphs.iter().map(|paragraph| paragraph.text.as_str()));
-    let texts = paragraphs.iter().map(|paragraph| paragraph.text.clone()).collect();
-    let ticket = app.engine.submit(Arc::clone(&classifier), texts, room);
-    let predictions = app.engine.wait(ticket).await?;
-    let answer = |(paragraph, prediction): (Paragraph, &Prediction)| rules.answer(paragraph, prediction);
-    let paragraphs = paragraphs.into_iter().zip(&predictions).map(answer).collect();
+    let texts: Vec<String> = paragraphs.iter().map(|paragraph| paragraph.text.clone()).collect();
+    let explained = request.options.explain.then(|| texts.clone());
+    if let Some(texts) = &explained {
+        let more = explain::cost(&classifier, texts.clone(), app.limits.explain_bytes).await?;
+        // Given back first, since a request may take as much as there is.
+        drop(room);
+        room = app.engine.admit(bytes.saturating_add(more))?;
+    }
+    let deadline = app.engine.deadline();
+    let ticket = app.engine.submit(Arc::clone(&classifier), texts, Purpose::Labels, room.clone());
+    let predictions = app.engine.wait(ticket, deadline).await?;
+    let explanations = match explained {
+        Some(texts) => app.engine.explain(&classifier, texts, predictions.clone(), &room, deadline).await?,
+        None => Vec::new(),
+    };
+    let answer = |(place, (paragraph, prediction)): (usize, (Paragraph, &Prediction))| {
+        rules.answer(paragraph, prediction, explanations.get(place))
+    };
+    let paragraphs = paragraphs.into_iter().zip(&predictions).enumerate().map(answer).collect();
     Ok(axum::Json(ClassifyAnswer { bundle: info.id.clone(), document, paragraphs }))
 }

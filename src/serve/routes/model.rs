@@ -45,7 +45,11 @@ pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<ModelAnswer> {
         max_length: info.max_length,
         kernel: info.kernel.to_owned(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        limits: LimitsDeclared { body_bytes: app.limits.body_bytes, texts: app.limits.texts },
+        limits: LimitsDeclared {
+            body_bytes: app.limits.body_bytes,
+            texts: app.limits.texts,
+            explain_bytes: app.limits.explain_bytes,
+        },
     })
 }
 

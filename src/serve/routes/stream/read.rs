@@ -1,0 +1,125 @@
+//! Lines to documents in the queue.
+
+use std::sync::Arc;
+
+use axum::body::BodyDataStream;
+use futures_util::StreamExt;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::error::{Error, RecordFault};
+use crate::serve::App;
+use crate::serve::answer::Refused;
+use crate::serve::explain;
+use crate::serve::input::aside;
+use crate::serve::queue::Purpose;
+use crate::serve::routes::stream::{End, Line, NAME, Waiting, Work};
+use crate::text::{Document, RecordShape, detect_language};
+
+/// Reads the lines of one stream.
+pub(super) struct Reader {
+    pub(super) app: Arc<App>,
+    pub(super) lines: mpsc::Sender<Line>,
+    pub(super) shape: RecordShape,
+    /// Whether labels are explained.
+    pub(super) explains: bool,
+    /// Bytes of text that may be held until they are written: as many as the longest line has.
+    pub(super) held: Arc<Semaphore>,
+    pub(super) number: u64,
+}
+
+impl Reader {
+    /// Reads lines until the end of the body, or until nobody takes them.
+    pub(super) async fn run(mut self, mut body: BodyDataStream) -> End {
+        let mut line = Vec::new();
+        let mut is_too_long = false;
+        let limit = self.app.limits.body_bytes;
+        loop {
+            let next = tokio::select! {
+                next = tokio::time::timeout(self.app.limits.body_timeout, body.next()) => next,
+                () = self.app.stopped() => return self.end("the server is shutting down").await,
+            };
+            let bytes = match next {
+                Err(_) => return self.end("no more bytes came in time").await,
+                Ok(Some(Err(error))) if is_broken(&error) => return End::Broken,
+                Ok(Some(Err(error))) => return self.end(&format!("the body cannot be read: {error}")).await,
+                Ok(Some(Ok(bytes))) => bytes,
+                Ok(None) => {
+                    if !line.is_empty() || is_too_long {
+                        self.line(line, is_too_long).await;
+                    }
+                    return End::Read;
+                }
+            };
+            let mut parts = bytes.split(|&byte| byte == b'\n');
+            let mut part = parts.next();
+            while let Some(bytes) = part {
+                is_too_long |= line.len() + bytes.len() > limit;
+                if is_too_long {
+                    line = Vec::new()
+                } else {
+                    line.extend_from_slice(bytes)
+                }
+                part = parts.next();
+                if part.is_some()
+                    && self.line(std::mem::take(&mut line), std::mem::take(&mut is_too_long)).await.is_none()
+                {
+                    return End::Read;
+                }
+            }
+        }
+    }
+
+    /// One line; `None` when nobody takes lines any more.
+    async fn line(&mut self, line: Vec<u8>, is_too_long: bool) -> Option<()> {
+        self.number += 1;
+        let limit = self.app.limits.body_bytes as u64;
+        let document = match is_too_long {
+            true => Err(RecordFault::TooLarge { limit }),
+            false if line.trim_ascii().is_empty() => return Some(()),
+            false => self.shape.json_line(self.number, &line, "UTF-8"),
+        };
+        let line = match document {
+            Ok(document) => match self.submit(document).await {
+                Ok(line) => line,
+                Err(refused) => Line::fault(format!("{NAME}:{}: {}", self.number, refused.message())),
+            },
+            Err(what) => Line::fault(Error::Record { path: NAME.into(), line: self.number, what }.to_string()),
+        };
+        self.lines.send(line).await.ok()
+    }
+
+    async fn submit(&self, document: Document) -> Result<Line, Refused> {
+        let bytes = document.text().len();
+        let share = u32::try_from(bytes.min(self.app.limits.body_bytes)).unwrap_or(u32::MAX);
+        let held = Arc::clone(&self.held).acquire_many_owned(share).await;
+        let room = self.app.engine.admit_stream(bytes).await?;
+        let classifier = self.app.engine.classifier();
+        let split = move || {
+            let texts: Vec<String> = document.paragraphs().map(|paragraph| paragraph.text().to_owned()).collect();
+            let languages = texts.iter().map(|text| detect_language(text)).collect();
+            (document, texts, languages)
+        };
+        let (document, texts, languages) = aside(bytes, split).await?;
+        self.app.log_texts(texts.iter().map(String::as_str));
+        let explain = match self.explains {
+            true => Some(explain::cost(&classifier, texts.clone(), self.app.limits.explain_bytes).await?),
+            false => None,
+        };
+        let ticket = self.app.engine.submit(Arc::clone(&classifier), texts, Purpose::Labels, room);
+        // The semaphore is never closed.
+        let waiting = Waiting { document, languages, classifier, ticket, explain };
+        Ok(Line { what: Work::Document(waiting), _held: held.ok() })
+    }
+
+    /// Says why the rest of the input is not read.
+    async fn end(&mut self, why: &str) -> End {
+        let what = format!("{NAME}:{}: {why}; this line and those after it were not read", self.number + 1);
+        let _ = self.lines.send(Line::fault(what)).await;
+        End::Read
+    }
+}
+
+/// Whether the connection broke, and not what came over it.
+fn is_broken(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<hyper::Error>() || error.source().is_some_and(is_broken)
+}
