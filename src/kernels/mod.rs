@@ -36,6 +36,17 @@ pub(crate) struct HeadLayout {
     pub(crate) out: usize,
 }
 
+/// What becomes of a number of a matrix product before it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// Nothing.
+    Plain,
+    /// GELU with the error function; absolute error below 5e-7 · max(1, |x|).
+    Gelu,
+    /// The number at its place of (M, N) is added.
+    Add(&'a [f32]),
+}
+
 /// The operations of an encoder layer.
 pub(crate) trait Kernel: Send + Sync {
     /// What computes, for people (`int8 avx512-vnni`).
@@ -54,15 +65,12 @@ pub(crate) trait Kernel: Send + Sync {
     /// Rows (M, K) f32 to int8, each row by its own scale: `round(x · 127 / max|x|)`, ties to even.
     fn quantise(&self, x: &[f32], rows: &mut QuantisedRows);
 
-    /// `out = x · Wᵀ + b` with (M, K) rows and (N, K) weights: exact int32 sums, then
+    /// `out = finish(x · Wᵀ + b)` with (M, K) rows and (N, K) weights: exact int32 sums, then
     /// `fma(sum, row scale · weight scale, bias)`. (M, N)
-    fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, out: &mut [f32]);
+    fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, finish: Finish<'_>, out: &mut [f32]);
 
-    /// `x[r] = LayerNorm(x[r] + residual[r])` for each row of `gain.len()` numbers, in place.
-    fn add_layer_norm(&self, x: &mut [f32], residual: &[f32], gain: &[f32], bias: &[f32], epsilon: f32);
-
-    /// GELU with the error function, in place; absolute error below 5e-7 · max(1, |x|).
-    fn gelu(&self, x: &mut [f32]);
+    /// Layer normalisation of each row of `gain.len()` numbers, in place.
+    fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32);
 
     /// Scaled dot-product attention of one head over one sequence; writes nothing but the head's own columns of `out`.
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]);
