@@ -11,6 +11,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod pack;
+mod peak;
 mod portable;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +21,8 @@ mod x86_64;
 mod tests;
 
 pub(crate) use pack::{PackedLinear, QuantisedRows};
+pub use peak::Peak;
+pub(crate) use peak::measure_peak;
 pub(crate) use portable::AttentionScratch;
 
 /// Where one attention head finds its numbers in the rows of a sequence, (T, `stride`) with query, key and value at their
@@ -74,6 +77,9 @@ pub(crate) trait Kernel: Send + Sync {
 
     /// Scaled dot-product attention of one head over one sequence; writes nothing but the head's own columns of `out`.
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]);
+
+    /// Multiplies and adds f32 numbers in registers alone, `rounds` times; returns how many, and a number that depends on all.
+    fn fuse(&self, rounds: usize) -> (u64, f32);
 }
 
 /// Every kernel that this CPU can run, fastest first; the last is the scalar reference.

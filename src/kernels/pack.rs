@@ -78,4 +78,10 @@ impl QuantisedRows {
         self.blocks.resize(rows.div_ceil(BLOCK) * self.groups, [128; BLOCK * GROUP]);
         self.scales.resize(rows.next_multiple_of(BLOCK), 0.0);
     }
+
+    /// q + 128 of one number.
+    #[cfg(test)]
+    pub(crate) fn byte(&self, row: usize, k: usize) -> u8 {
+        self.blocks[row / BLOCK * self.groups + k / GROUP][row % BLOCK * GROUP + k % GROUP]
+    }
 }

@@ -46,4 +46,8 @@ impl Kernel for Scalar {
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]) {
         portable::attention::<Lane>(qkv, layout, scratch, out);
     }
+
+    fn fuse(&self, rounds: usize) -> (u64, f32) {
+        portable::fuse::<Lane>(rounds)
+    }
 }

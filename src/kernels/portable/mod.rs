@@ -130,6 +130,25 @@ impl Register for Lane {
     }
 }
 
+/// As many registers at once as their latency asks for and all kernels have; see [`crate::kernels::Kernel::fuse`].
+#[inline(always)]
+pub(super) fn fuse<R: Register>(rounds: usize) -> (u64, f32) {
+    const SIDES: usize = 6;
+    let factor = R::splat(std::hint::black_box(0.5));
+    let sum = R::splat(std::hint::black_box(0.25));
+    let mut sides = [sum; SIDES];
+    for _ in 0..rounds {
+        for side in &mut sides {
+            *side = side.mul_add(factor, sum);
+        }
+    }
+    let mut total = sides[0];
+    for side in &sides[1..] {
+        total = total.add(*side);
+    }
+    ((rounds * SIDES * LANES) as u64, reduce_sum(total))
+}
+
 /// Sum of the lanes, halves added to halves.
 #[inline(always)]
 fn reduce_sum<R: Register>(register: R) -> f32 {

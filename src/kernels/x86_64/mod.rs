@@ -108,6 +108,15 @@ macro_rules! kernel {
                 // SAFETY: as above.
                 unsafe { inner(qkv, layout, scratch, out) }
             }
+
+            fn fuse(&self, rounds: usize) -> (u64, f32) {
+                #[target_feature(enable = $features)]
+                fn inner(rounds: usize) -> (u64, f32) {
+                    portable::fuse::<$register>(rounds)
+                }
+                // SAFETY: as above.
+                unsafe { inner(rounds) }
+            }
         }
     };
 }
