@@ -10,6 +10,10 @@
 // Loops over registers are written by index: rows, panels and lanes of several arrays run in step.
 #![allow(clippy::needless_range_loop)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod fast;
 mod pack;
 mod peak;
 mod portable;
@@ -85,13 +89,15 @@ pub(crate) trait Kernel: Send + Sync {
 /// Every kernel that this CPU can run, fastest first; the last is the scalar reference.
 pub(crate) fn available() -> Vec<Box<dyn Kernel>> {
     let mut kernels: Vec<Box<dyn Kernel>> = Vec::new();
+    #[cfg(target_arch = "aarch64")]
+    aarch64::available(&mut kernels);
     #[cfg(target_arch = "x86_64")]
     x86_64::available(&mut kernels);
     kernels.push(Box::new(scalar::Scalar));
     kernels
 }
 
-/// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `scalar`), fastest first.
+/// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `neon-dot`, `scalar`), fastest first.
 pub(crate) fn names() -> Vec<&'static str> {
     available().iter().map(|kernel| kernel.short_name()).collect()
 }

@@ -65,20 +65,3 @@ fn best(mut work: impl FnMut(usize) -> u64) -> f64 {
     }
     rate
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rate_is_what_was_counted_over_its_time() {
-        let mut slept = Vec::new();
-        let rate = best(|rounds| {
-            slept.push(rounds);
-            std::thread::sleep(std::time::Duration::from_millis(4 * rounds as u64));
-            1000
-        });
-        assert!(rate > 0.0 && rate <= 1000.0 / SECONDS, "{rate}");
-        assert!(slept.len() >= TRIES && slept.iter().rev().take(TRIES).all(|rounds| rounds == slept.last().unwrap()));
-    }
-}

@@ -3,7 +3,7 @@
 use crate::kernels::pack::{PackedLinear, QuantisedRows};
 use crate::kernels::portable::AttentionScratch;
 use crate::kernels::scalar::Scalar;
-use crate::kernels::{Finish, HeadLayout, Kernel, available};
+use crate::kernels::{Finish, HeadLayout, Kernel, available, measure_peak};
 
 /// SplitMix64 (Steele et al. 2014).
 struct Random(u64);
@@ -183,6 +183,17 @@ fn layer_norm_is_right_and_has_the_same_bits() {
             kernel.layer_norm(&mut found, &gain, &bias, 1e-5);
             assert_same(&format!("{} layer norm of {size}", kernel.name()), &found, &expected);
         }
+    }
+}
+
+#[test]
+fn the_peak_is_measured_with_every_kernel() {
+    let (count, expected) = Scalar.fuse(100);
+    assert_eq!(count % 100, 0);
+    for kernel in available() {
+        assert_eq!(kernel.fuse(100), (count, expected), "{}", kernel.name());
+        let peak = measure_peak(Some(kernel.short_name()));
+        assert!(peak.int8 > 0.0 && peak.int8.is_finite() && peak.f32 > 0.0 && peak.f32.is_finite(), "{peak:?}");
     }
 }
 
