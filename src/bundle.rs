@@ -69,6 +69,9 @@ pub struct BundleInfo {
     pub parameters: usize,
     /// Pieces in the vocabulary.
     pub vocabulary: usize,
+    /// Multiplications that the matrix products of the layers take for one token, attention not counted; `None` of families
+    /// whose layers have more.
+    pub products_per_token: Option<u64>,
     /// Size of all files, in bytes.
     pub bytes: u64,
     /// What computes (`int8 avx512-vnni`, `candle f32`).
@@ -253,6 +256,7 @@ fn of_checkpoint(opened: OpenCheckpoint, folder: &Path, options: &OpenOptions) -
         encoder: opened.description,
         parameters: opened.parameters,
         vocabulary: opened.vocabulary,
+        products_per_token: opened.products_per_token,
         bytes: opened.bytes,
         kernel: opened.encoder.kernel(),
         precision: opened.encoder.precision(),
@@ -402,6 +406,7 @@ fn assemble<'b>(
         encoder: describe(&config, pooling),
         parameters: weights.as_ref().map_or(0, Weights::count),
         vocabulary,
+        products_per_token: config.products_per_token(),
         bytes: manifest.len() as u64 + json.files.values().map(|file| file.bytes).sum::<u64>(),
         kernel: encoder.kernel(),
         precision: encoder.precision(),

@@ -14,7 +14,7 @@ use crate::encode::{Encoding, Window, batches};
 use crate::encoder::{Device, Encoder, Precision};
 use crate::error::{Error, Result};
 use crate::head::{Logits, TextVectors, VectorSpace};
-use crate::kernels;
+use crate::kernels::{self, Peak};
 use crate::label::Prediction;
 use crate::text::Document;
 use crate::threads::Threads;
@@ -216,6 +216,39 @@ impl Classifier {
     pub fn vectors_batch<S: AsRef<str> + Sync>(&self, texts: &[S], space: VectorSpace) -> Result<Vec<TextVectors>> {
         let of = |encoding: &Encoding, vectors: &[&[f32]]| self.bundle.heads.vectors(&encoding.windows, vectors, space);
         Ok(self.encode(texts, of)?.into_iter().map(|(_, vectors)| vectors).collect())
+    }
+
+    /// The encoder alone: one vector for each window of token ids, special tokens included, in their order. Labels need
+    /// nothing of it; it is there to measure with.
+    ///
+    /// # Errors
+    /// [`Error::Window`] names the first window that is empty, longer than [`BundleInfo::max_length`], or holds an id outside
+    /// the vocabulary.
+    pub fn vectors_of_ids(&self, windows: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        let info = &self.bundle.info;
+        for (index, ids) in windows.iter().enumerate() {
+            let problem = match ids.iter().find(|&&id| id as usize >= info.vocabulary) {
+                Some(id) => format!("holds the id {id}; the vocabulary ends at {}", info.vocabulary.saturating_sub(1)),
+                None if ids.is_empty() || ids.len() > info.max_length => {
+                    format!("has {} tokens; 1 to {} can be encoded", ids.len(), info.max_length)
+                }
+                None => continue,
+            };
+            return Err(Error::Window { index, problem });
+        }
+        let window = |ids: &Vec<u32>| Window { ids: ids.clone(), type_ids: Vec::new(), new_tokens: ids.len() };
+        let windows: Vec<Window> = windows.iter().map(window).collect();
+        encode_windows(self.bundle.encoder.as_ref(), &self.threads, &windows.iter().collect::<Vec<_>>())
+    }
+
+    /// What this machine can multiply and add at most with the kernel in use (the fastest where Candle computes), all
+    /// threads together, measured in a fraction of a second.
+    pub fn measure_peak(&self) -> Peak {
+        let name = self.bundle.info.kernel.rsplit(' ').next();
+        let peaks = self.threads.map(self.threads.count(), |_| kernels::measure_peak(name));
+        peaks
+            .into_iter()
+            .fold(Peak::default(), |sum, peak| Peak { int8: sum.int8 + peak.int8, f32: sum.f32 + peak.f32 })
     }
 
     /// What the bundle says of texts, and their vectors in [`VectorSpace::Encoder`]: for those who choose among texts

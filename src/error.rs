@@ -108,6 +108,14 @@ pub enum Error {
         /// Position in the batch, counted from 0.
         index: usize,
     },
+    /// A window of token ids cannot be encoded.
+    #[error("window {index} {problem}")]
+    Window {
+        /// Position in the list, counted from 0.
+        index: usize,
+        /// Why, and what it may hold.
+        problem: String,
+    },
     /// The second text of a pair leaves too little room for the first one.
     #[error("a hypothesis has {tokens} tokens, at most {limit} leave room for the premise; make it shorter")]
     LongHypothesis {

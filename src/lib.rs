@@ -97,6 +97,7 @@ pub use crate::encoder::{Device, Precision};
 pub use crate::error::HubFault;
 pub use crate::error::{BundleFault, CheckpointFault, Error, InputFault, RecordFault, Result};
 pub use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors, VectorSpace};
+pub use crate::kernels::Peak;
 pub use crate::label::{Level, Prediction, Scheme, TopicScore};
 pub use crate::nli::{Nli, NliLogits};
 pub use crate::text::{Document, Paragraph};

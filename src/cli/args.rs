@@ -252,6 +252,12 @@ pub(crate) struct Bench {
     /// Measured rounds, after one that warms up.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) rounds: u16,
+    /// Token ids to measure the encoder alone with: a JSON file, an array of windows that are arrays of ids.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "file")]
+    pub(crate) ids: Option<PathBuf>,
+    /// Write the vectors of these windows as a JSON array.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "ids", hide = true)]
+    pub(crate) vectors: Option<PathBuf>,
     /// What to label with.
     #[command(flatten)]
     pub(crate) engine: Engine,

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use detente::Classifier;
 use detente::text::{self, ReadOptions};
+use detente::{Classifier, Precision};
 use serde_json::json;
 
 use crate::cli::args::Bench;
@@ -24,33 +24,43 @@ const CHUNK_PARAGRAPHS: usize = 256;
 /// # Errors
 /// If the bundle or the file cannot be read.
 pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
-    let (source, texts) = match &args.file {
-        Some(path) => (path.display().to_string(), read(path)?),
-        None => ("synthetic text".to_owned(), synthetic::paragraphs(SYNTHETIC_PARAGRAPHS)),
+    let (source, work) = match (&args.ids, &args.file) {
+        (Some(path), _) => (path.display().to_string(), Work::Windows(windows(path)?)),
+        (None, Some(path)) => (path.display().to_string(), Work::Texts(read(path)?)),
+        (None, None) => ("synthetic text".to_owned(), Work::Texts(synthetic::paragraphs(SYNTHETIC_PARAGRAPHS))),
     };
     if let Some(model) = &args.engine.model {
         model.folder()?;
     }
     let begun = Instant::now();
     let classifier = open_classifier(&args.engine)?;
-    classifier.check_labels()?;
+    if let Work::Texts(_) = work {
+        classifier.check_labels()?;
+    }
     let open_seconds = begun.elapsed().as_secs_f64();
 
-    let (_, tokens) = round(&classifier, &texts)?;
+    let (_, tokens) = work.round(&classifier)?;
     let mut seconds = Vec::new();
     for _ in 0..args.rounds {
-        seconds.push(round(&classifier, &texts)?.0);
+        seconds.push(work.round(&classifier)?.0);
     }
-    let paragraph_rate = Rate::of(texts.len(), &seconds);
+    if let (Work::Windows(windows), Some(path)) = (&work, &args.vectors) {
+        let vectors = serde_json::to_vec(&classifier.vectors_of_ids(windows)?)?;
+        std::fs::write(path, vectors).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let paragraph_rate = Rate::of(work.count(), &seconds);
     let token_rate = Rate::of(tokens, &seconds);
     let peak = peak_memory_bytes();
     let info = classifier.info();
+    let most = classifier.measure_peak();
+    let most_products = if info.precision == Precision::Int8 { most.int8 } else { most.f32 };
+    let share = info.products_per_token.map(|products| products as f64 * token_rate.median / most_products);
     let report = if args.json {
         let value = json!({
             "bundle": info.id,
             "program": env!("CARGO_PKG_VERSION"),
             "source": source,
-            "paragraphs": texts.len(),
+            "paragraphs": work.count(),
             "tokens": tokens,
             "rounds": args.rounds,
             "paragraphs_per_second": paragraph_rate.as_json(),
@@ -59,6 +69,9 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
             "peak_memory_bytes": peak,
             "kernel": info.kernel,
             "threads": classifier.threads(),
+            "peak_int8_products_per_second": most.int8,
+            "peak_f32_products_per_second": most.f32,
+            "share_of_peak": share,
         });
         serde_json::to_string_pretty(&value)?
     } else {
@@ -66,13 +79,19 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
             Some(bytes) => format!("{:.0} MB at most, the whole process", bytes as f64 / 1e6),
             None => "not known: this system has no /proc/self/status".to_owned(),
         };
+        let billions = format!("int8 {:.0}, f32 {:.0} billion products/s", most.int8 / 1e9, most.f32 / 1e9);
+        let of_peak = match share {
+            Some(share) => format!("{billions}; the matrix products alone take {:.0} % of it", share * 100.0),
+            None => billions,
+        };
         let lines = [
             ("bundle", info.id.clone()),
-            ("text", format!("{source}: {} paragraphs, {tokens} tokens", texts.len())),
+            ("text", format!("{source}: {} paragraphs, {tokens} tokens", work.count())),
             ("kernel", format!("{}, {} threads", info.kernel, classifier.threads())),
             ("paragraphs", format!("{paragraph_rate}")),
             ("tokens", format!("{token_rate}")),
             ("rounds", format!("{} after one to warm up: median (slowest … fastest)", args.rounds)),
+            ("peak", of_peak),
             ("to open", format!("{open_seconds:.2} s")),
             ("memory", memory),
         ];
@@ -95,14 +114,54 @@ fn read(path: &Path) -> anyhow::Result<Vec<String>> {
     Ok(texts)
 }
 
-/// Seconds that it took to classify all texts once, and their tokens.
-fn round(classifier: &Classifier, texts: &[String]) -> anyhow::Result<(f64, usize)> {
-    let begun = Instant::now();
-    let mut tokens = 0;
-    for chunk in texts.chunks(CHUNK_PARAGRAPHS) {
-        tokens += classifier.classify_batch(chunk)?.iter().map(|prediction| prediction.tokens()).sum::<usize>();
+/// Windows of token ids, as `--ids` gives them.
+fn windows(path: &Path) -> anyhow::Result<Vec<Vec<u32>>> {
+    let file = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let windows: Vec<Vec<u32>> = serde_json::from_slice(&file)
+        .with_context(|| format!("{} is no JSON array of arrays of token ids", path.display()))?;
+    if windows.is_empty() {
+        bail!("{} holds no window to measure with", path.display());
     }
-    Ok((begun.elapsed().as_secs_f64(), tokens))
+    Ok(windows)
+}
+
+/// What a round does.
+enum Work {
+    /// Texts to labels.
+    Texts(Vec<String>),
+    /// Token ids to vectors.
+    Windows(Vec<Vec<u32>>),
+}
+
+impl Work {
+    /// Texts or windows.
+    fn count(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Windows(windows) => windows.len(),
+        }
+    }
+
+    /// Seconds that it took to do all of it once, and its tokens.
+    fn round(&self, classifier: &Classifier) -> anyhow::Result<(f64, usize)> {
+        let begun = Instant::now();
+        let mut tokens = 0;
+        match self {
+            Self::Texts(texts) => {
+                for chunk in texts.chunks(CHUNK_PARAGRAPHS) {
+                    let predictions = classifier.classify_batch(chunk)?;
+                    tokens += predictions.iter().map(|prediction| prediction.tokens()).sum::<usize>();
+                }
+            }
+            Self::Windows(windows) => {
+                for chunk in windows.chunks(CHUNK_PARAGRAPHS) {
+                    std::hint::black_box(classifier.vectors_of_ids(chunk)?);
+                    tokens += chunk.iter().map(Vec::len).sum::<usize>();
+                }
+            }
+        }
+        Ok((begun.elapsed().as_secs_f64(), tokens))
+    }
 }
 
 /// Something per second: the median of the rounds, and their range.

@@ -113,6 +113,15 @@ pub(crate) struct EncoderConfig {
     pub(crate) rotary: Option<RotaryPositions>,
 }
 
+impl EncoderConfig {
+    /// Multiplications in the matrix products of all layers for one token, where a layer has the six of BERT.
+    pub(crate) fn products_per_token(&self) -> Option<u64> {
+        let is_plain = matches!(self.family, Family::Bert | Family::Roberta | Family::DistilBert);
+        let layer = 4 * self.hidden_size * self.hidden_size + 2 * self.hidden_size * self.intermediate_size;
+        is_plain.then_some((self.layers * layer) as u64)
+    }
+}
+
 /// DeBERTa's disentangled attention (He et al. 2021).
 #[derive(Debug, Clone)]
 pub(crate) struct RelativePositions {

@@ -9,7 +9,7 @@ use crate::encode::{Batch, Window};
 use crate::encoder::weights::Int8Matrix;
 use crate::encoder::{Encoder, EncoderConfig, Pooling, Precision, Weights};
 use crate::error::{BundleFault, Result};
-use crate::kernels::{AttentionScratch, HeadLayout, Kernel, PackedLinear, QuantisedRows};
+use crate::kernels::{AttentionScratch, Finish, HeadLayout, Kernel, PackedLinear, QuantisedRows};
 
 /// Rows that go through the feed-forward block together: their 4H activations stay in the second-level cache, and they
 /// are enough to make up for fetching the weights again.
@@ -121,18 +121,18 @@ impl Int8Encoder {
     }
 
     /// (M, H): the embeddings of all windows, one after the other.
-    fn embed(&self, windows: &[&Window], scratch: &mut Scratch) -> Vec<f32> {
+    fn embed(&self, windows: &[&Window]) -> Vec<f32> {
         let h = self.hidden_size;
         let ids = || windows.iter().flat_map(|window| window.ids.iter().enumerate());
         let mut x = Vec::with_capacity(ids().count() * h);
-        scratch.next.clear();
         for (position, &id) in ids() {
             let id = id as usize;
             let scale = self.words.scales[id];
-            x.extend(self.words.values[id * h..(id + 1) * h].iter().map(|&step| f32::from(step) * scale));
-            scratch.next.extend_from_slice(&self.positions[position * h..(position + 1) * h]);
+            let place = &self.positions[position * h..(position + 1) * h];
+            let word = self.words.values[id * h..(id + 1) * h].iter().map(|&step| f32::from(step) * scale);
+            x.extend(word.zip(place).map(|(word, place)| word + place));
         }
-        self.kernel.add_layer_norm(&mut x, &scratch.next, &self.norm.gain, &self.norm.bias, self.epsilon);
+        self.kernel.layer_norm(&mut x, &self.norm.gain, &self.norm.bias, self.epsilon);
         x
     }
 
@@ -145,7 +145,7 @@ impl Int8Encoder {
         quantised.resize(rows, h);
         kernel.quantise(x, quantised);
         query_key_value.resize(rows * 3 * h, 0.0);
-        kernel.linear(quantised, &layer.query_key_value, query_key_value); // (M, 3H)
+        kernel.linear(quantised, &layer.query_key_value, Finish::Plain, query_key_value); // (M, 3H)
         context.resize(rows * h, 0.0);
         let size = h / self.heads;
         let mut first = 0;
@@ -172,8 +172,8 @@ impl Int8Encoder {
         quantised.resize(rows, h);
         kernel.quantise(context, quantised);
         next.resize(rows * h, 0.0);
-        kernel.linear(quantised, &layer.attention_output, next);
-        kernel.add_layer_norm(next, x, &layer.attention_norm.gain, &layer.attention_norm.bias, self.epsilon);
+        kernel.linear(quantised, &layer.attention_output, Finish::Add(x), next);
+        kernel.layer_norm(next, &layer.attention_norm.gain, &layer.attention_norm.bias, self.epsilon);
         std::mem::swap(x, next);
 
         next.resize(rows * h, 0.0);
@@ -182,12 +182,11 @@ impl Int8Encoder {
             quantised.resize(rows, h);
             kernel.quantise(x, quantised);
             wide.resize(rows * self.intermediate_size, 0.0);
-            kernel.linear(quantised, &layer.intermediate, wide);
-            kernel.gelu(wide);
+            kernel.linear(quantised, &layer.intermediate, Finish::Gelu, wide);
             quantised.resize(rows, self.intermediate_size);
             kernel.quantise(wide, quantised);
-            kernel.linear(quantised, &layer.output, next);
-            kernel.add_layer_norm(next, x, &layer.output_norm.gain, &layer.output_norm.bias, self.epsilon);
+            kernel.linear(quantised, &layer.output, Finish::Add(x), next);
+            kernel.layer_norm(next, &layer.output_norm.gain, &layer.output_norm.bias, self.epsilon);
         }
         std::mem::swap(x, next);
     }
@@ -218,7 +217,7 @@ impl Encoder for Int8Encoder {
     fn forward(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
         let kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = kept.unwrap_or_default();
-        let mut x = self.embed(&batch.windows, &mut scratch);
+        let mut x = self.embed(&batch.windows);
         for layer in &self.layers {
             self.layer(layer, &batch.windows, &mut x, &mut scratch);
         }

@@ -10,7 +10,12 @@
 // Loops over registers are written by index: rows, panels and lanes of several arrays run in step.
 #![allow(clippy::needless_range_loop)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod fast;
 mod pack;
+mod peak;
 mod portable;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +25,8 @@ mod x86_64;
 mod tests;
 
 pub(crate) use pack::{PackedLinear, QuantisedRows};
+pub use peak::Peak;
+pub(crate) use peak::measure_peak;
 pub(crate) use portable::AttentionScratch;
 
 /// Where one attention head finds its numbers in the rows of a sequence, (T, `stride`) with query, key and value at their
@@ -34,6 +41,17 @@ pub(crate) struct HeadLayout {
     pub(crate) size: usize,
     pub(crate) out_stride: usize,
     pub(crate) out: usize,
+}
+
+/// What becomes of a number of a matrix product before it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// Nothing.
+    Plain,
+    /// GELU with the error function; absolute error below 5e-7 · max(1, |x|).
+    Gelu,
+    /// The number at its place of (M, N) is added.
+    Add(&'a [f32]),
 }
 
 /// The operations of an encoder layer.
@@ -54,30 +72,32 @@ pub(crate) trait Kernel: Send + Sync {
     /// Rows (M, K) f32 to int8, each row by its own scale: `round(x · 127 / max|x|)`, ties to even.
     fn quantise(&self, x: &[f32], rows: &mut QuantisedRows);
 
-    /// `out = x · Wᵀ + b` with (M, K) rows and (N, K) weights: exact int32 sums, then
+    /// `out = finish(x · Wᵀ + b)` with (M, K) rows and (N, K) weights: exact int32 sums, then
     /// `fma(sum, row scale · weight scale, bias)`. (M, N)
-    fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, out: &mut [f32]);
+    fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, finish: Finish<'_>, out: &mut [f32]);
 
-    /// `x[r] = LayerNorm(x[r] + residual[r])` for each row of `gain.len()` numbers, in place.
-    fn add_layer_norm(&self, x: &mut [f32], residual: &[f32], gain: &[f32], bias: &[f32], epsilon: f32);
-
-    /// GELU with the error function, in place; absolute error below 5e-7 · max(1, |x|).
-    fn gelu(&self, x: &mut [f32]);
+    /// Layer normalisation of each row of `gain.len()` numbers, in place.
+    fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32);
 
     /// Scaled dot-product attention of one head over one sequence; writes nothing but the head's own columns of `out`.
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]);
+
+    /// Multiplies and adds f32 numbers in registers alone, `rounds` times; returns how many, and a number that depends on all.
+    fn fuse(&self, rounds: usize) -> (u64, f32);
 }
 
 /// Every kernel that this CPU can run, fastest first; the last is the scalar reference.
 pub(crate) fn available() -> Vec<Box<dyn Kernel>> {
     let mut kernels: Vec<Box<dyn Kernel>> = Vec::new();
+    #[cfg(target_arch = "aarch64")]
+    aarch64::available(&mut kernels);
     #[cfg(target_arch = "x86_64")]
     x86_64::available(&mut kernels);
     kernels.push(Box::new(scalar::Scalar));
     kernels
 }
 
-/// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `scalar`), fastest first.
+/// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `neon-dot`, `scalar`), fastest first.
 pub(crate) fn names() -> Vec<&'static str> {
     available().iter().map(|kernel| kernel.short_name()).collect()
 }

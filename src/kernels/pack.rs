@@ -62,21 +62,26 @@ pub(crate) struct QuantisedRows {
     pub(crate) rows: usize,
     pub(crate) inputs: usize,
     pub(crate) groups: usize,
-    /// [block][group][row in block][byte in group], each byte q + 128; M is filled up with rows of zero.
+    /// [block][group][row in block][byte in group], each byte q + 128.
     pub(crate) blocks: Vec<[u8; BLOCK * GROUP]>,
     /// Value of one step of each row, M filled up to whole blocks.
     pub(crate) scales: Vec<f32>,
 }
 
 impl QuantisedRows {
-    /// Makes room for (M, K) rows; every byte that is not a row's stands for zero.
+    /// Makes room for (M, K) rows. Bytes that are no row's hold anything: those beyond K meet weights of zero, and sums of
+    /// rows beyond M are not written.
     pub(crate) fn resize(&mut self, rows: usize, inputs: usize) {
         self.rows = rows;
         self.inputs = inputs;
         self.groups = inputs.div_ceil(GROUP);
-        self.blocks.clear();
         self.blocks.resize(rows.div_ceil(BLOCK) * self.groups, [128; BLOCK * GROUP]);
-        self.scales.clear();
         self.scales.resize(rows.next_multiple_of(BLOCK), 0.0);
+    }
+
+    /// q + 128 of one number.
+    #[cfg(test)]
+    pub(crate) fn byte(&self, row: usize, k: usize) -> u8 {
+        self.blocks[row / BLOCK * self.groups + k / GROUP][row % BLOCK * GROUP + k % GROUP]
     }
 }

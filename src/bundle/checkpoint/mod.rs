@@ -58,6 +58,7 @@ pub(crate) struct OpenCheckpoint {
     pub(crate) description: String,
     pub(crate) parameters: usize,
     pub(crate) vocabulary: usize,
+    pub(crate) products_per_token: Option<u64>,
     /// Size of the files read.
     pub(crate) bytes: u64,
     /// Stands for the contents of all files read.
@@ -143,6 +144,7 @@ fn read(folder: &Path, options: &EncoderOptions) -> Result<OpenCheckpoint, Check
         description: crate::bundle::describe(&config, pooling),
         parameters: weights.count(),
         vocabulary,
+        products_per_token: config.products_per_token(),
         bytes: files.bytes(),
         sha256: files.sha256(),
         license: license(folder),

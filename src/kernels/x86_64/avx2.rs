@@ -5,10 +5,11 @@ use std::arch::x86_64::{
     _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
 };
 
-use crate::kernels::HeadLayout;
+use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
-use crate::kernels::portable::{self, AttentionScratch, Sums};
-use crate::kernels::x86_64::{kernel, quad, registers};
+use crate::kernels::portable::{self, AttentionScratch};
+use crate::kernels::x86_64::{quad, registers};
+use crate::kernels::{Finish, HeadLayout};
 
 /// Rows that have their sums in registers at once.
 const ROWS: usize = 4;

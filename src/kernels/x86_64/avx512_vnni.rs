@@ -2,10 +2,11 @@
 
 use std::arch::x86_64::{__m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512};
 
-use crate::kernels::HeadLayout;
+use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
-use crate::kernels::portable::{self, AttentionScratch, Sums};
-use crate::kernels::x86_64::{kernel, quad, registers};
+use crate::kernels::portable::{self, AttentionScratch};
+use crate::kernels::x86_64::{quad, registers};
+use crate::kernels::{Finish, HeadLayout};
 
 /// Exists only on CPUs with AVX-512 F, BW, DQ, VL and VNNI.
 pub(super) struct Avx512Vnni(());

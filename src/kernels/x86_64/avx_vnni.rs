@@ -2,10 +2,11 @@
 
 use std::arch::x86_64::{__m256i, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_storeu_si256};
 
-use crate::kernels::HeadLayout;
+use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
-use crate::kernels::portable::{self, AttentionScratch, Sums};
-use crate::kernels::x86_64::{kernel, quad, registers};
+use crate::kernels::portable::{self, AttentionScratch};
+use crate::kernels::x86_64::{quad, registers};
+use crate::kernels::{Finish, HeadLayout};
 
 /// Rows that have their sums in registers at once.
 const ROWS: usize = 4;

@@ -1,0 +1,204 @@
+//! Attention of one head over one sequence, four queries at a time.
+
+use crate::kernels::HeadLayout;
+use crate::kernels::portable::{LANES, Lane, Register, functions, load, reduce_max, reduce_sum};
+
+/// Queries that are worked on at once.
+const ROWS: usize = 4;
+
+/// Memory of one attention head, kept between calls.
+#[derive(Default)]
+pub(crate) struct AttentionScratch {
+    /// [16 tokens][dimension]: keys, a token a lane.
+    keys: Vec<Lane>,
+    /// [16 dimensions][token]: values, a dimension a lane.
+    values: Vec<Lane>,
+    /// (ROWS, columns)
+    scores: Vec<Lane>,
+}
+
+#[inline(always)]
+pub(in crate::kernels) fn attention<R: Register>(
+    qkv: &[f32],
+    layout: HeadLayout,
+    scratch: &mut AttentionScratch,
+    out: &mut [f32],
+) {
+    let HeadLayout { tokens, stride, query, size, .. } = layout;
+    scratch.fill::<R>(qkv, layout);
+    let AttentionScratch { keys, values, scores } = scratch;
+    let columns = tokens.div_ceil(LANES);
+    let factor = 1.0 / (size as f32).sqrt();
+    for first in (0..tokens).step_by(ROWS) {
+        // A last block of fewer rows computes its last row several times over.
+        let rows = ROWS.min(tokens - first);
+        let queries: [&[f32]; ROWS] = std::array::from_fn(|row| {
+            let start = (first + row.min(rows - 1)) * stride + query;
+            &qkv[start..start + size]
+        });
+        let step = if R::EIGHT_FIT { 2 } else { 1 };
+        let paired = columns / step * step;
+        for column in (0..paired).step_by(step) {
+            if R::EIGHT_FIT {
+                score::<R, 2>(&queries, keys, column, columns, scores);
+            } else {
+                score::<R, 1>(&queries, keys, column, columns, scores);
+            }
+        }
+        for column in paired..columns {
+            score::<R, 1>(&queries, keys, column, columns, scores);
+        }
+        let mut sums = [0.0; ROWS];
+        for (scores, sum) in scores.chunks_exact_mut(columns).zip(&mut sums) {
+            *sum = exponentials::<R>(scores, tokens, factor);
+        }
+        let lanes = size.div_ceil(LANES);
+        let mut lane = 0;
+        while lane < lanes {
+            let at = Place { first, rows, lane };
+            if R::EIGHT_FIT && lane + 2 <= lanes {
+                mix::<R, 2>(scores, values, &sums, layout, at, out);
+                lane += 2;
+            } else {
+                mix::<R, 1>(scores, values, &sums, layout, at, out);
+                lane += 1;
+            }
+        }
+    }
+}
+
+impl AttentionScratch {
+    /// Lays out the keys and the values of one head.
+    #[inline(always)]
+    fn fill<R: Register>(&mut self, qkv: &[f32], layout: HeadLayout) {
+        let HeadLayout { tokens, stride, key, value, size, .. } = layout;
+        let columns = tokens.div_ceil(LANES);
+        let lanes = size.div_ceil(LANES);
+        self.keys.resize(size * columns, [0.0; LANES]);
+        self.values.resize(tokens * lanes, [0.0; LANES]);
+        self.scores.resize(ROWS * columns, [0.0; LANES]);
+        for (column, keys) in self.keys.chunks_exact_mut(size).enumerate() {
+            for (lane, keys) in keys.chunks_mut(LANES).enumerate() {
+                let mut square = [R::splat(0.0); LANES];
+                for (token, row) in square.iter_mut().enumerate().take(tokens - column * LANES) {
+                    let start = (column * LANES + token) * stride + key + lane * LANES;
+                    *row = load(&qkv[start..start + keys.len()]);
+                }
+                R::transpose(&mut square);
+                for (keys, register) in keys.iter_mut().zip(square) {
+                    register.store(keys);
+                }
+            }
+        }
+        for (lane, values) in self.values.chunks_exact_mut(tokens).enumerate() {
+            let count = LANES.min(size - lane * LANES);
+            for (token, values) in values.iter_mut().enumerate() {
+                let start = token * stride + value + lane * LANES;
+                load::<R>(&qkv[start..start + count]).store(values);
+            }
+        }
+    }
+}
+
+/// Dot products of four queries with the keys of N lanes.
+#[inline(always)]
+fn score<R: Register, const N: usize>(
+    queries: &[&[f32]; ROWS],
+    keys: &[Lane],
+    column: usize,
+    columns: usize,
+    scores: &mut [Lane],
+) {
+    let size = queries[0].len();
+    let queries: [&[f32]; ROWS] = std::array::from_fn(|row| &queries[row][..size]);
+    let keys: [&[Lane]; N] = std::array::from_fn(|lane| &keys[(column + lane) * size..][..size]);
+    let mut sums = [[R::splat(0.0); N]; ROWS];
+    for dimension in 0..size {
+        let mut loaded = [R::splat(0.0); N];
+        for lane in 0..N {
+            loaded[lane] = R::load(&keys[lane][dimension]);
+        }
+        for row in 0..ROWS {
+            let query = R::splat(queries[row][dimension]);
+            for lane in 0..N {
+                sums[row][lane] = query.mul_add(loaded[lane], sums[row][lane]);
+            }
+        }
+    }
+    for row in 0..ROWS {
+        for lane in 0..N {
+            sums[row][lane].store(&mut scores[row * columns + column + lane]);
+        }
+    }
+}
+
+/// Scores of one query to e^(factor · (score - largest)), 0 beyond the last token; returns their sum.
+#[inline(always)]
+fn exponentials<R: Register>(scores: &mut [Lane], tokens: usize, factor: f32) -> f32 {
+    scores.as_flattened_mut()[tokens..].fill(f32::NEG_INFINITY);
+    let mut largest = R::splat(f32::NEG_INFINITY);
+    for lane in scores.iter() {
+        largest = R::load(lane).larger(largest);
+    }
+    let (largest, factor) = (R::splat(reduce_max(largest)), R::splat(factor));
+    let mut sum = R::splat(0.0);
+    for lane in scores.iter_mut() {
+        let power = functions::exp(R::load(lane).sub(largest).mul(factor));
+        power.store(lane);
+        sum = sum.add(power);
+    }
+    reduce_sum(sum)
+}
+
+/// Rows and lanes of the output.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    rows: usize,
+    lane: usize,
+}
+
+/// Values mixed by four rows of weights, divided by the sums of the weights: N lanes of the output.
+#[inline(always)]
+fn mix<R: Register, const N: usize>(
+    scores: &[Lane],
+    values: &[Lane],
+    sums: &[f32; ROWS],
+    layout: HeadLayout,
+    at: Place,
+    out: &mut [f32],
+) {
+    let tokens = layout.tokens;
+    let columns = tokens.div_ceil(LANES);
+    let weights: [&[f32]; ROWS] =
+        std::array::from_fn(|row| &scores[row * columns..(row + 1) * columns].as_flattened()[..tokens]);
+    let values: [&[Lane]; N] = std::array::from_fn(|lane| &values[(at.lane + lane) * tokens..][..tokens]);
+    let mut mixed = [[R::splat(0.0); N]; ROWS];
+    for token in 0..tokens {
+        let mut loaded = [R::splat(0.0); N];
+        for lane in 0..N {
+            loaded[lane] = R::load(&values[lane][token]);
+        }
+        for row in 0..ROWS {
+            let weight = R::splat(weights[row][token]);
+            for lane in 0..N {
+                mixed[row][lane] = weight.mul_add(loaded[lane], mixed[row][lane]);
+            }
+        }
+    }
+    for row in 0..at.rows {
+        for lane in 0..N {
+            let from = (at.lane + lane) * LANES;
+            let numbers = mixed[row][lane].div(R::splat(sums[row]));
+            let start = (at.first + row) * layout.out_stride + layout.out + from;
+            let target = &mut out[start..start + (layout.size - from).min(LANES)];
+            if let Some(target) = target.first_chunk_mut::<LANES>() {
+                numbers.store(target);
+            } else {
+                let mut last = [0.0; LANES];
+                numbers.store(&mut last);
+                target.copy_from_slice(&last[..target.len()]);
+            }
+        }
+    }
+}

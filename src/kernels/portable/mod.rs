@@ -1,0 +1,194 @@
+//! Float code of all kernels, written once.
+//!
+//! Everything is `inline(always)`: each kernel compiles it again with its own [`Register`]. Sums run in 16 lanes that
+//! are added in a fixed order, and products that are added are fused explicitly, so the result does not depend on the
+//! instructions: not in its last bit.
+
+mod attention;
+mod functions;
+mod rows;
+
+pub(crate) use attention::AttentionScratch;
+pub(super) use attention::attention;
+pub(super) use rows::{layer_norm, quantise, write_lane};
+
+/// f32 numbers that are worked on at once.
+pub(super) const LANES: usize = 16;
+
+/// 1.5 · 2^23: adding it rounds a number below 2^22 to an integer, ties to even, whose low byte is the sum's low byte.
+const ROUNDER: f32 = 12_582_912.0;
+
+pub(super) type Lane = [f32; LANES];
+
+/// 16 numbers in registers: the compiler does not keep them there by itself, and where it tries, it reads and writes
+/// them one by one. Every implementation gives the same bits.
+pub(super) trait Register: Copy {
+    /// Whether eight of them fit beside what is multiplied, or only four.
+    const EIGHT_FIT: bool;
+
+    fn splat(number: f32) -> Self;
+    fn load(lane: &Lane) -> Self;
+    fn store(self, lane: &mut Lane);
+    /// Integers, rounded to f32.
+    fn of_integers(integers: &[i32; LANES]) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    /// `self · factor + sum`, rounded once.
+    fn mul_add(self, factor: Self, sum: Self) -> Self;
+    fn abs(self) -> Self;
+    /// Each number that is larger than the other's, else the other's.
+    fn larger(self, other: Self) -> Self;
+    /// `then` where the number is below zero, else `otherwise`.
+    fn where_negative(self, then: Self, otherwise: Self) -> Self;
+    /// 2^n where the number's low byte holds n, above -127.
+    fn power_of_two(self) -> Self;
+    /// The low byte of each number, 128 added.
+    fn low_bytes(self) -> [u8; LANES];
+    /// Number j of register i to number i of register j.
+    fn transpose(square: &mut [Self; LANES]);
+}
+
+/// Registers of the reference.
+impl Register for Lane {
+    const EIGHT_FIT: bool = false;
+
+    #[inline(always)]
+    fn splat(number: f32) -> Self {
+        [number; LANES]
+    }
+
+    #[inline(always)]
+    fn load(lane: &Lane) -> Self {
+        *lane
+    }
+
+    #[inline(always)]
+    fn store(self, lane: &mut Lane) {
+        *lane = self;
+    }
+
+    #[inline(always)]
+    fn of_integers(integers: &[i32; LANES]) -> Self {
+        integers.map(|integer| integer as f32)
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        std::array::from_fn(|index| self[index] + other[index])
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        std::array::from_fn(|index| self[index] - other[index])
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        std::array::from_fn(|index| self[index] * other[index])
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        std::array::from_fn(|index| self[index] / other[index])
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, sum: Self) -> Self {
+        std::array::from_fn(|index| self[index].mul_add(factor[index], sum[index]))
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        std::array::from_fn(|index| if self[index] > other[index] { self[index] } else { other[index] })
+    }
+
+    #[inline(always)]
+    fn where_negative(self, then: Self, otherwise: Self) -> Self {
+        std::array::from_fn(|index| if self[index] < 0.0 { then[index] } else { otherwise[index] })
+    }
+
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        self.map(|number| f32::from_bits((number.to_bits() << 23).wrapping_add(0x3f80_0000)))
+    }
+
+    #[inline(always)]
+    fn low_bytes(self) -> [u8; LANES] {
+        self.map(|number| (number.to_bits() as u8).wrapping_add(128))
+    }
+
+    #[inline(always)]
+    fn transpose(square: &mut [Self; LANES]) {
+        transpose_lanes(square);
+    }
+}
+
+/// As many registers at once as their latency asks for and all kernels have; see [`crate::kernels::Kernel::fuse`].
+#[inline(always)]
+pub(super) fn fuse<R: Register>(rounds: usize) -> (u64, f32) {
+    const SIDES: usize = 6;
+    let factor = R::splat(std::hint::black_box(0.5));
+    let sum = R::splat(std::hint::black_box(0.25));
+    let mut sides = [sum; SIDES];
+    for _ in 0..rounds {
+        for side in &mut sides {
+            *side = side.mul_add(factor, sum);
+        }
+    }
+    let mut total = sides[0];
+    for side in &sides[1..] {
+        total = total.add(*side);
+    }
+    ((rounds * SIDES * LANES) as u64, reduce_sum(total))
+}
+
+/// Sum of the lanes, halves added to halves.
+#[inline(always)]
+fn reduce_sum<R: Register>(register: R) -> f32 {
+    let mut lane = [0.0; LANES];
+    register.store(&mut lane);
+    let mut width = LANES / 2;
+    while width > 0 {
+        for index in 0..width {
+            lane[index] += lane[index + width];
+        }
+        width /= 2;
+    }
+    lane[0]
+}
+
+#[inline(always)]
+fn reduce_max<R: Register>(register: R) -> f32 {
+    let mut lane = [0.0; LANES];
+    register.store(&mut lane);
+    lane.iter().fold(lane[0], |best, &value| if value > best { value } else { best })
+}
+
+/// Up to 16 numbers, filled up with zeros.
+#[inline(always)]
+fn load<R: Register>(numbers: &[f32]) -> R {
+    if let Some(lane) = numbers.first_chunk::<LANES>() {
+        return R::load(lane);
+    }
+    let mut lane = [0.0; LANES];
+    lane[..numbers.len()].copy_from_slice(numbers);
+    R::load(&lane)
+}
+
+/// Number j of lane i to number i of lane j, one by one.
+#[inline(always)]
+pub(super) fn transpose_lanes(square: &mut [Lane; LANES]) {
+    for row in 1..LANES {
+        for column in 0..row {
+            let upper = square[column][row];
+            square[column][row] = std::mem::replace(&mut square[row][column], upper);
+        }
+    }
+}

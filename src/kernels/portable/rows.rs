@@ -1,0 +1,122 @@
+//! Rows between the matrix products: to int8, from sums, normalised.
+
+use crate::kernels::Finish;
+use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::portable::{LANES, ROUNDER, Register, functions, load, reduce_max, reduce_sum};
+
+/// Largest steps of an int8 row.
+const STEPS: f32 = 127.0;
+
+/// Registers that look for the largest number side by side, so that none waits for the one before it.
+const SIDES: usize = 4;
+
+const _: () = assert!(PANEL == LANES, "a lane of channels is a lane of numbers");
+
+#[inline(always)]
+pub(in crate::kernels) fn quantise<R: Register>(x: &[f32], rows: &mut QuantisedRows) {
+    let (inputs, groups) = (rows.inputs, rows.groups);
+    for (row, values) in x.chunks_exact(inputs).enumerate() {
+        let largest = largest_magnitude::<R>(values);
+        rows.scales[row] = largest / STEPS;
+        let inverse = if largest > 0.0 { STEPS / largest } else { 0.0 };
+        let (factor, rounder) = (R::splat(inverse), R::splat(ROUNDER));
+        let (block, place) = (row / BLOCK, (row % BLOCK) * GROUP);
+        let blocks = &mut rows.blocks[block * groups..(block + 1) * groups];
+        let (whole, rest) = values.as_chunks::<LANES>();
+        let (targets, last) = blocks.split_at_mut(whole.len() * (LANES / GROUP));
+        for (targets, lane) in targets.as_chunks_mut::<{ LANES / GROUP }>().0.iter_mut().zip(whole) {
+            let bytes = R::load(lane).mul_add(factor, rounder).low_bytes();
+            for (target, quad) in targets.iter_mut().zip(bytes.as_chunks::<GROUP>().0) {
+                target[place..place + GROUP].copy_from_slice(quad);
+            }
+        }
+        if !rest.is_empty() {
+            let mut lane = [0.0; LANES];
+            lane[..rest.len()].copy_from_slice(rest);
+            let bytes = R::load(&lane).mul_add(factor, rounder).low_bytes();
+            for (target, quad) in last.iter_mut().zip(bytes.as_chunks::<GROUP>().0) {
+                target[place..place + GROUP].copy_from_slice(quad);
+            }
+        }
+    }
+}
+
+/// The largest magnitude; NaN is passed over.
+#[inline(always)]
+fn largest_magnitude<R: Register>(values: &[f32]) -> f32 {
+    let mut sides = [R::splat(0.0); SIDES];
+    let (many, few) = values.as_chunks::<{ SIDES * LANES }>();
+    for chunk in many {
+        let lanes = chunk.as_chunks::<LANES>().0;
+        for side in 0..SIDES {
+            sides[side] = R::load(&lanes[side]).abs().larger(sides[side]);
+        }
+    }
+    let (whole, rest) = few.as_chunks::<LANES>();
+    for lane in whole {
+        sides[0] = R::load(lane).abs().larger(sides[0]);
+    }
+    let largest = sides[0].larger(sides[1]).larger(sides[2].larger(sides[3]));
+    rest.iter().fold(reduce_max(largest), |best, value| if value.abs() > best { value.abs() } else { best })
+}
+
+/// Writes what [`Finish`] makes of `fma(sum, row scale · weight scale, bias)`, of one row and the channels of one panel.
+#[inline(always)]
+pub(in crate::kernels) fn write_lane<R: Register>(
+    sums: &[i32; PANEL],
+    scale: f32,
+    row: usize,
+    weights: &PackedLinear,
+    panel: usize,
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
+    let scale = R::splat(scale).mul(R::load(&weights.scales[panel]));
+    let mut numbers = R::of_integers(sums).mul_add(scale, R::load(&weights.bias[panel]));
+    let column = panel * PANEL;
+    let count = (weights.outputs - column).min(PANEL);
+    let at = row * weights.outputs + column;
+    match finish {
+        Finish::Plain => {}
+        Finish::Gelu => numbers = functions::gelu(numbers),
+        Finish::Add(residual) => numbers = numbers.add(load(&residual[at..at + count])),
+    }
+    let target = &mut out[at..at + count];
+    // A whole lane is one store; only the last panel of an N that is no multiple of 16 is shorter.
+    if let Some(target) = target.first_chunk_mut::<LANES>() {
+        numbers.store(target);
+    } else {
+        let mut lane = [0.0; LANES];
+        numbers.store(&mut lane);
+        target.copy_from_slice(&lane[..count]);
+    }
+}
+
+#[inline(always)]
+pub(in crate::kernels) fn layer_norm<R: Register>(x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
+    let count = gain.len() as f32;
+    let (gains, last_gain) = gain.as_chunks::<LANES>();
+    let (biases, last_bias) = bias.as_chunks::<LANES>();
+    for row in x.chunks_exact_mut(gain.len()) {
+        let (whole, rest) = row.as_chunks_mut::<LANES>();
+        let mut sum = R::splat(0.0);
+        for lane in whole.iter() {
+            sum = sum.add(R::load(lane));
+        }
+        let mean = rest.iter().fold(reduce_sum(sum), |sum, value| sum + value) / count;
+        let mut sum = R::splat(0.0);
+        for lane in whole.iter() {
+            let deviation = R::load(lane).sub(R::splat(mean));
+            sum = sum.add(deviation.mul(deviation));
+        }
+        let squares = rest.iter().fold(reduce_sum(sum), |sum, value| sum + (value - mean) * (value - mean));
+        let inverse = 1.0 / (squares / count + epsilon).sqrt();
+        for ((lane, gain), bias) in whole.iter_mut().zip(gains).zip(biases) {
+            let normed = R::load(lane).sub(R::splat(mean)).mul(R::splat(inverse));
+            normed.mul_add(R::load(gain), R::load(bias)).store(lane);
+        }
+        for ((value, gain), bias) in rest.iter_mut().zip(last_gain).zip(last_bias) {
+            *value = ((*value - mean) * inverse).mul_add(*gain, *bias);
+        }
+    }
+}
