@@ -7,7 +7,7 @@ In:      PROGRAM, the built `detente`, release; a bundle (--model, default model
 Out:     measure: the JSON object of load.py with this server in the place of `serve`, and how far its labels are from those of `detente`.
          export: the encoder with mean pooling as ONNX, its graph fused by onnxruntime's optimizer for BERT, then its matrix products quantised
          dynamically (8-bit weights by output channel). serve: POST /predict as text-embeddings-inference sends it.
-Takes:   measure: about 6 minutes with the defaults, once 10 minutes more to install and to export. With `--seconds 3 --repeats 1` half a minute.
+Takes:   measure: about 6 minutes with the defaults, once 10 minutes more to install and to export. With `--seconds 3 --repeats 1` a minute or two.
 
 Each request is one padded batch: there is no batching over requests, as in a plain FastAPI service; requests run side by side on FastAPI's
 threads and share the session's. Long texts are read in windows as the bundle says. The weights are those of the bundle, so the f32 numbers

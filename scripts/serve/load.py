@@ -5,7 +5,7 @@ Command: scripts/serve/load.py PROGRAM [--threads N] [--seconds S] [--repeats R]
 In:      PROGRAM, the built `detente`, release; the texts of FILE (JSON Lines with `text`; default eval/sets/authored-test.jsonl).
 Out:     one JSON object on stdout: the machine; CPU seconds per million tokens of both and their ratio, for each repeat and as medians; tokens
          a second at saturation; at half that load the latency of requests (median, p95, p99, most). Linux only: CPU time comes from /proc.
-Takes:   about 5 minutes with the defaults. `--seconds 3 --repeats 1` shows that it works, in half a minute; those figures are worth nothing.
+Takes:   about 5 minutes with the defaults. `--seconds 3 --repeats 1` shows that it works, in a minute; those figures are worth nothing.
 
 bench: two runs that differ only in their rounds; the difference of their CPU times holds neither opening nor warming up. serve: C clients that
 each send the next request (T texts) when the last is answered, for S seconds. Both R times, in turn, so that a machine that is slower for a
