@@ -141,6 +141,7 @@ step "test, with parquet" cargo test --locked --features parquet parquet
 step "test, with hub" cargo test --locked --features hub --test tests -- hub cli::
 step "cache of the Hub, by Python" hub_cache
 step "the real MiniLM" minilm
+step "kernels for 64-bit ARM" scripts/check/neon.sh
 step "intervals hold the truth" scripts/eval/coverage.sh
 step "docs" docs
 step "library without features" library_alone
@@ -151,6 +152,7 @@ step "example rayon_batch" cargo run --locked --example rayon_batch
 step "release build" cargo build --locked --release
 step "C library, from C and Python" scripts/check/c_library.sh "$program"
 step "examples classified" python3 scripts/check/examples.py "$program" ${bundle:+"$bundle"}
+step "kernels agree on real items" python3 scripts/check/kernels.py "$program"
 step "labels as in the snapshot" scripts/eval/snapshot.sh --check "$program"
 step "gates of the shipped bundle" "$program" eval --gold eval/sets/authored-test.jsonl --behaviour eval/behaviour/*.jsonl --gates eval/gates.toml --replicates 100
 step "output in README.md" python3 scripts/readme.py --check "$program"

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -373,7 +374,14 @@ fn assemble<'b>(
             config.max_tokens
         )));
     }
-    let tokenizer = TextTokenizer::read(needed("tokenizer.json")?, max_length, Some(stride), prompt)?;
+    let tokenizer_json = needed("tokenizer.json")?;
+    let weights = file("encoder.safetensors").map(|bytes| Weights::read("encoder.safetensors", bytes)).transpose()?;
+    // The two largest pieces of opening, side by side.
+    let (tokenizer, encoder) = both(
+        || TextTokenizer::read(tokenizer_json, max_length, Some(stride), prompt.clone()),
+        || encoder::load(&config, pooling, weights.as_ref(), options),
+    );
+    let tokenizer = tokenizer?;
     let vocabulary = tokenizer.vocabulary_size();
     if config.family != Family::Hash && vocabulary > config.vocab_size {
         return Err(inconsistent(format!(
@@ -382,8 +390,7 @@ fn assemble<'b>(
             config.vocab_size
         )));
     }
-    let weights = file("encoder.safetensors").map(|bytes| Weights::read("encoder.safetensors", bytes)).transpose()?;
-    let mut encoder = encoder::load(&config, pooling, weights.as_ref(), options)?;
+    let mut encoder = encoder?;
     if normalize {
         encoder = SentenceEncoder::normalizing(encoder, config.hidden_size);
     }
@@ -414,6 +421,20 @@ fn assemble<'b>(
         checkpoint: None,
     };
     Ok(OpenBundle { info, tokenizer, encoder, heads: Heads::Linear(heads) })
+}
+
+/// The results of both, the first on a thread of its own if there can be one.
+fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let started = thread::Builder::new().name("opening".into()).spawn_scoped(scope, &first);
+        let second = second();
+        let first = match started.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(first)) => first,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => first(),
+        };
+        (first, second)
+    })
 }
 
 fn inconsistent(problem: String) -> BundleFault {

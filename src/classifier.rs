@@ -153,7 +153,7 @@ impl Classifier {
         ClassifierBuilder::default()
     }
 
-    /// Names of the int8 kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `scalar`), fastest first.
+    /// Names of the int8 kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `neon-dot`, `scalar`), fastest first.
     pub fn kernels() -> Vec<&'static str> {
         kernels::names()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,7 +68,8 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
         model.fetch(console)?;
     }
     let interrupt = Interrupt::listen()?;
-    let classifier = open_classifier(&args.engine)?;
+    // Never dropped: the system takes the memory back at once, piece by piece it would take as long as some paragraphs.
+    let classifier = ManuallyDrop::new(open_classifier(&args.engine)?);
     classifier.check_labels()?;
     let keeps_journal = matches!(destination, Destination::File(..)) && format.can_resume() && once.is_none();
     let print = keeps_journal.then(|| fingerprint(args, format, &classifier, &inputs.list, &interrupt)).transpose()?;

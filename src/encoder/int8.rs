@@ -77,14 +77,19 @@ impl Int8Encoder {
             })
         };
         let linear = |names: &[String], rows: usize, columns: usize| -> Result<PackedLinear, BundleFault> {
-            let (mut values, mut scales, mut bias) = (Vec::new(), Vec::new(), Vec::new());
+            let mut all = Int8Matrix { values: Vec::new(), scales: Vec::new() };
+            let mut bias = Vec::new();
             for name in names {
                 let matrix = weights.int8(&format!("{name}.weight"), rows, columns)?;
-                values.extend(matrix.values);
-                scales.extend(matrix.scales);
+                if all.scales.is_empty() {
+                    all = matrix;
+                } else {
+                    all.values.extend(matrix.values);
+                    all.scales.extend(matrix.scales);
+                }
                 bias.extend(weights.f32(&format!("{name}.bias"), &[rows])?);
             }
-            Ok(PackedLinear::pack(&values, &scales, &bias, columns))
+            Ok(PackedLinear::pack(&all.values, &all.scales, &bias, columns))
         };
         let layer = |index: usize| -> Result<Layer, BundleFault> {
             let prefix = format!("encoder.layer.{index}");

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::kernels::{Finish, Kernel, PackedLinear, QuantisedRows, detect};
+use crate::kernels::{Finish, PackedLinear, QuantisedRows, detect};
 
 /// Multiplications with additions a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
