@@ -26,6 +26,7 @@ use crate::classifier::Classifier;
 use crate::error::Result;
 use crate::label::{Prediction, Scheme};
 
+#[cfg(feature = "serve")]
 pub(crate) use crate::explain::occlusion::Occlusion;
 pub use crate::explain::occlusion::explain_with;
 pub(crate) use crate::explain::words::{without, words};
