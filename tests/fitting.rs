@@ -104,6 +104,16 @@ fn the_same_data_make_the_same_bundle() {
 }
 
 #[test]
+fn from_is_short_for_a_bundle_whose_heads_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (train, long, short) = (training(folder.path()), folder.path().join("long"), folder.path().join("short"));
+    fit(&fixture("tiny"), &train, &long, &["--keep-heads"]);
+    // It comes before what --model, or the variable in its stead, says.
+    fit(&fixture("fake"), &train, &short, &["--from", fixture("tiny").to_str().unwrap()]);
+    assert!(files(&long) == files(&short));
+}
+
+#[test]
 fn kept_heads_say_what_they_said_and_new_topics_stand_behind_them() {
     // The second one has a dense layer before its heads, and windows of few tokens.
     for base in [fixture("tiny"), fixture("tiny/int8"), fixture("fake")] {

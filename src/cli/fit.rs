@@ -19,6 +19,7 @@ use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::eval::read_scheme;
 use crate::cli::exit::Exit;
+use crate::cli::model::Model;
 use crate::cli::tune::{check_output, source};
 
 /// Texts that vectors are computed of at a time; between them only the vectors are held.
@@ -41,7 +42,7 @@ those that occur; the encoder stays as it is. Five examples of each class are th
 are better.";
 
 /// Flags of `fit`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(mut_arg("scheme", |scheme| scheme.help(SCHEME_HELP).help_heading(None)))]
 pub(crate) struct Fit {
     /// Labelled paragraphs to learn from: JSON Lines, .csv or .tsv.
@@ -51,11 +52,14 @@ pub(crate) struct Fit {
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
     /// Field that holds the level, and name of the scale [default: that of the bundle's scale].
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["scheme", "keep_heads"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["scheme", "keep_heads", "from"])]
     pub(crate) scale: Option<String>,
     /// Keep the bundle's heads as they are and add the topics that it does not have.
     #[arg(long)]
     pub(crate) keep_heads: bool,
+    /// Bundle to add topics to: takes the place of --model and stands for --keep-heads.
+    #[arg(long, value_name = "MODEL", value_hint = ValueHint::DirPath, value_parser = Model::parser())]
+    pub(crate) from: Option<Model>,
     /// What items count while a head is fitted.
     #[arg(long, value_enum, default_value_t = Weights::Balanced)]
     pub(crate) class_weights: Weights,
@@ -99,6 +103,7 @@ impl From<Weights> for ClassWeights {
 /// # Errors
 /// If the data may not or cannot be learnt from, the bundle cannot be opened, or the new one not be written.
 pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
+    let args = &spelled_out(args);
     check_output(&args.output, args.engine.model.as_ref(), "fit")?;
     let name = bundle_name(args)?;
     let source = source(&args.engine)?;
@@ -144,6 +149,16 @@ pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
     }
     console.note(format!("{} is written; card.md holds these figures", args.output.display()));
     Ok(Exit::Done)
+}
+
+/// `--from` as the two flags that it stands for.
+fn spelled_out(args: &Fit) -> Fit {
+    let mut args = args.clone();
+    if let Some(model) = args.from.take() {
+        args.engine.model = Some(model);
+        args.keep_heads = true;
+    }
+    args
 }
 
 /// # Errors
