@@ -5,10 +5,11 @@ mod faults;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use detente::{Classifier, HeadKind, LabelMap, Nli, Precision, Prediction};
 use serde_json::{Value, json};
+
+use crate::program::{failure, stdout};
 
 /// Two f32 implementations of one graph, then exponentials.
 const TOLERANCE: f32 = 1e-4;
@@ -258,23 +259,6 @@ fn a_premise_of_many_windows_is_never_cut_and_a_long_hypothesis_is_refused() {
     assert!(error.contains("is no checkpoint for natural-language inference"), "{error}");
     let error = Classifier::open(fixture("xlm-roberta-nli")).unwrap().classify(short).unwrap_err().to_string();
     assert!(error.contains("judges pairs of texts"), "{error}");
-}
-
-fn run(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
-    command.env_remove("DETENTE_MODEL").env_remove("DETENTE_KERNEL").args(args).output().unwrap()
-}
-
-fn stdout(args: &[&str]) -> String {
-    let output = run(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn failure(args: &[&str]) -> String {
-    let output = run(args);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr).unwrap()
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod fitting;
 mod hub;
 mod invariants;
 mod layers;
+mod program;
 mod sampling;
 #[cfg(feature = "serve")]
 mod serve;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use detente::{Classifier, ZeroShotScheme};
 use serde_json::{Value, json};
+
+use crate::program::{failure, stdout};
 
 use super::shipped::with_long_windows;
 use super::{checkpoint, numbers, root, scheme, tiny};
@@ -18,23 +20,6 @@ const TEXTS: [&str; 6] = [
     "Troops crossed the river at night.",
     "Посол уехал.",
 ];
-
-fn run(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
-    command.env_remove("DETENTE_MODEL").env_remove("DETENTE_KERNEL").args(args).output().unwrap()
-}
-
-fn stdout(args: &[&str]) -> String {
-    let output = run(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn failure(args: &[&str]) -> String {
-    let output = run(args);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr).unwrap()
-}
 
 fn text_of(path: &Path) -> &str {
     path.to_str().unwrap()

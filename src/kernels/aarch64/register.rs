@@ -8,14 +8,12 @@ use std::arch::aarch64::{
     vshlq_n_s32, vst1q_f32, vsubq_f32,
 };
 
-use crate::kernels::portable::{LANES, Lane, Register, transpose_lanes};
+use crate::kernels::portable::{LANES, Lane, Register};
 
 /// Bits of 1.0: the exponent that 2^0 has.
 const ONE: i32 = 0x3f80_0000;
 /// Place of the exponent in a number.
 const EXPONENT: i32 = 23;
-/// What [`Register::low_bytes`] adds.
-const OFFSET: u8 = 128;
 /// Numbers in one register.
 const QUARTER: usize = 4;
 
@@ -114,24 +112,5 @@ impl Register for Neon {
             let exponent = vshlq_n_s32::<EXPONENT>(vreinterpretq_s32_f32(self.0[quarter]));
             vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(ONE)))
         })
-    }
-
-    #[inline(always)]
-    fn low_bytes(self) -> [u8; LANES] {
-        let mut lane = [0.0; LANES];
-        self.store(&mut lane);
-        lane.map(|number| (number.to_bits() as u8).wrapping_add(OFFSET))
-    }
-
-    #[inline(always)]
-    fn transpose(square: &mut [Self; LANES]) {
-        let mut lanes = [[0.0; LANES]; LANES];
-        for (register, lane) in square.iter().zip(&mut lanes) {
-            register.store(lane);
-        }
-        transpose_lanes(&mut lanes);
-        for (register, lane) in square.iter_mut().zip(&lanes) {
-            *register = Self::load(lane);
-        }
     }
 }

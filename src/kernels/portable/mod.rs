@@ -45,9 +45,24 @@ pub(super) trait Register: Copy {
     /// 2^n where the number's low byte holds n, above -127.
     fn power_of_two(self) -> Self;
     /// The low byte of each number, 128 added.
-    fn low_bytes(self) -> [u8; LANES];
+    #[inline(always)]
+    fn low_bytes(self) -> [u8; LANES] {
+        let mut lane = [0.0; LANES];
+        self.store(&mut lane);
+        lane.map(|number| (number.to_bits() as u8).wrapping_add(128))
+    }
     /// Number j of register i to number i of register j.
-    fn transpose(square: &mut [Self; LANES]);
+    #[inline(always)]
+    fn transpose(square: &mut [Self; LANES]) {
+        let mut lanes = [[0.0; LANES]; LANES];
+        for (register, lane) in square.iter().zip(&mut lanes) {
+            register.store(lane);
+        }
+        transpose_lanes(&mut lanes);
+        for (register, lane) in square.iter_mut().zip(&lanes) {
+            *register = Self::load(lane);
+        }
+    }
 }
 
 /// Registers of the reference.
@@ -118,16 +133,6 @@ impl Register for Lane {
     fn power_of_two(self) -> Self {
         self.map(|number| f32::from_bits((number.to_bits() << 23).wrapping_add(0x3f80_0000)))
     }
-
-    #[inline(always)]
-    fn low_bytes(self) -> [u8; LANES] {
-        self.map(|number| (number.to_bits() as u8).wrapping_add(128))
-    }
-
-    #[inline(always)]
-    fn transpose(square: &mut [Self; LANES]) {
-        transpose_lanes(square);
-    }
 }
 
 /// As many registers at once as their latency asks for and all kernels have; see [`crate::kernels::Kernel::fuse`].
@@ -184,7 +189,7 @@ fn load<R: Register>(numbers: &[f32]) -> R {
 
 /// Number j of lane i to number i of lane j, one by one.
 #[inline(always)]
-pub(super) fn transpose_lanes(square: &mut [Lane; LANES]) {
+fn transpose_lanes(square: &mut [Lane; LANES]) {
     for row in 1..LANES {
         for column in 0..row {
             let upper = square[column][row];

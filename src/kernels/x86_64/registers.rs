@@ -14,7 +14,7 @@ use std::arch::x86_64::{
     _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
-use crate::kernels::portable::{LANES, Lane, Register, transpose_lanes};
+use crate::kernels::portable::{LANES, Lane, Register};
 
 /// Bits of 1.0: the exponent that 2^0 has.
 const ONE: i32 = 0x3f80_0000;
@@ -254,24 +254,5 @@ impl Register for Avx2 {
             let exponent = _mm256_slli_epi32::<{ EXPONENT as i32 }>(_mm256_castps_si256(self.0[half]));
             _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(ONE)))
         })
-    }
-
-    #[inline(always)]
-    fn low_bytes(self) -> [u8; LANES] {
-        let mut lane = [0.0; LANES];
-        self.store(&mut lane);
-        lane.map(|number| (number.to_bits() as u8).wrapping_add(OFFSET as u8))
-    }
-
-    #[inline(always)]
-    fn transpose(square: &mut [Self; LANES]) {
-        let mut lanes = [[0.0; LANES]; LANES];
-        for (register, lane) in square.iter().zip(&mut lanes) {
-            register.store(lane);
-        }
-        transpose_lanes(&mut lanes);
-        for (register, lane) in square.iter_mut().zip(&lanes) {
-            *register = Self::load(lane);
-        }
     }
 }
