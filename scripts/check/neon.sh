@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The suite of the kernels on 64-bit ARM, in an emulator: the kernels stand on the standard library alone, so they are built by themselves.
+# The suite of the kernels on 64-bit ARM, in an emulator.
 #
 # Command: scripts/check/neon.sh
 # In:      src/kernels
@@ -7,6 +7,7 @@
 # Needs:   rustup target add aarch64-unknown-linux-gnu; apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source scripts/check/kernels_alone.sh
 
 triple=aarch64-unknown-linux-gnu
 [ -d "$(rustc --print sysroot)/lib/rustlib/$triple" ] || { echo "skipped: rustc has no standard library for $triple"; exit 0; }
@@ -15,23 +16,7 @@ for tool in aarch64-linux-gnu-gcc qemu-aarch64; do
 done
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-mkdir "$folder/src"
-cat >"$folder/Cargo.toml" <<TOML
-[package]
-name = "kernels"
-edition = "2024"
-[profile.test]
-opt-level = 2
-TOML
-cat >"$folder/src/lib.rs" <<RUST
-#![allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "$PWD/src/kernels/mod.rs"]
-mod kernels;
-#[test]
-fn the_kernel_is_there() {
-    assert_eq!(kernels::names(), ["neon-dot", "scalar"]);
-}
-RUST
+kernels_alone "$folder" '["neon-dot", "scalar"]'
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
 CARGO_TARGET_DIR=$folder/target cargo test --quiet --offline --manifest-path "$folder/Cargo.toml" --target $triple

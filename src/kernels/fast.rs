@@ -55,8 +55,8 @@ macro_rules! kernel {
                         for (offset, sums) in sums.iter().enumerate() {
                             for (row, sums) in sums.iter().enumerate().take(rows.rows - first) {
                                 let (row, panel) = (first + row, panel + offset);
-                                let scale = rows.scales[row];
-                                portable::write_lane::<$register>(sums, scale, row, weights, panel, finish, out);
+                                let step = rows.steps[row];
+                                portable::write_lane::<$register>(sums, step, row, weights, panel, finish, out);
                             }
                         }
                     }

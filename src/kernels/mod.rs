@@ -69,11 +69,12 @@ pub(crate) trait Kernel: Send + Sync {
         true
     }
 
-    /// Rows (M, K) f32 to int8, each row by its own scale: `round(x · 127 / max|x|)`, ties to even.
+    /// Rows (M, K) f32 to bytes, each row by its own step and offset: 254 steps from its least number, or 0, to its
+    /// largest, or 0; rounded, ties to even. 0 stays exactly 0.
     fn quantise(&self, x: &[f32], rows: &mut QuantisedRows);
 
     /// `out = finish(x · Wᵀ + b)` with (M, K) rows and (N, K) weights: exact int32 sums, then
-    /// `fma(sum, row scale · weight scale, bias)`. (M, N)
+    /// `fma(sum, step · scale, fma(offset, scale · Σ w, bias))`. (M, N)
     fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, finish: Finish<'_>, out: &mut [f32]);
 
     /// Layer normalisation of each row of `gain.len()` numbers, in place.

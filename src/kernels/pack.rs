@@ -1,8 +1,9 @@
 //! Layouts that the kernels read front to back: weights in panels of output channels, activations in blocks of rows.
 //!
 //! `vpdpbusd` and its kin multiply four neighbouring bytes of unsigned activations with four of signed weights and add
-//! them to one 32-bit sum. So K is cut into groups of four. Activations are stored as q + 128; each sum starts at
-//! -128 · Σ w, which takes the 128 out again.
+//! them to one 32-bit sum. So K is cut into groups of four. A row's bytes run from 0 for its least number to 255 for its
+//! largest, and one of them stands for 0: number = step · byte + offset. So a row times a channel is
+//! step · scale · Σ byte · w + offset · scale · Σ w, and Σ w is kept for each channel.
 
 /// Output channels in one panel: the 32-bit lanes of a 512-bit register.
 pub(crate) const PANEL: usize = 16;
@@ -23,7 +24,9 @@ pub(crate) struct PackedLinear {
     /// Value of one step of each channel, one a channel of a panel.
     pub(crate) scales: Vec<[f32; PANEL]>,
     pub(crate) bias: Vec<[f32; PANEL]>,
-    /// -128 · Σ w of each channel.
+    /// Σ w · scale of each channel.
+    pub(crate) totals: Vec<[f32; PANEL]>,
+    /// 128 · Σ w of each channel: where a kernel begins its sums that takes 128 from every byte to have it signed.
     pub(crate) start: Vec<[i32; PANEL]>,
 }
 
@@ -36,6 +39,7 @@ impl PackedLinear {
         let groups = inputs.div_ceil(GROUP);
         let panel_count = outputs.div_ceil(PANEL);
         let mut panels = vec![[0i8; PANEL * GROUP]; panel_count * groups];
+        let mut totals = vec![[0.0; PANEL]; panel_count];
         let mut start = vec![[0i32; PANEL]; panel_count];
         for (channel, row) in weights.chunks_exact(inputs).enumerate() {
             let (panel, lane) = (channel / PANEL, channel % PANEL);
@@ -43,7 +47,9 @@ impl PackedLinear {
                 let place = &mut panels[panel * groups + group][lane * GROUP..];
                 place[..bytes.len()].copy_from_slice(bytes);
             }
-            start[panel][lane] = -128 * row.iter().map(|&weight| i32::from(weight)).sum::<i32>();
+            let total: i32 = row.iter().map(|&weight| i32::from(weight)).sum();
+            totals[panel][lane] = total as f32 * scales[channel];
+            start[panel][lane] = 128 * total;
         }
         let lanes = |values: &[f32]| {
             let mut rows = vec![[0.0; PANEL]; panel_count];
@@ -52,20 +58,28 @@ impl PackedLinear {
             }
             rows
         };
-        Self { outputs, groups, panels, scales: lanes(scales), bias: lanes(bias), start }
+        Self { outputs, groups, panels, scales: lanes(scales), bias: lanes(bias), totals, start }
     }
 }
 
-/// Activations (M, K) as int8 with a scale for each row.
+/// Activations (M, K) as bytes, with step and offset of each row.
 #[derive(Default)]
 pub(crate) struct QuantisedRows {
     pub(crate) rows: usize,
     pub(crate) inputs: usize,
     pub(crate) groups: usize,
-    /// [block][group][row in block][byte in group], each byte q + 128.
+    /// [block][group][row in block][byte in group]
     pub(crate) blocks: Vec<[u8; BLOCK * GROUP]>,
-    /// Value of one step of each row, M filled up to whole blocks.
-    pub(crate) scales: Vec<f32>,
+    /// One a row, M filled up to whole blocks.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// What the bytes of a row stand for: `number = size · byte + offset`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Step {
+    pub(crate) size: f32,
+    /// At most 0, a whole number of steps.
+    pub(crate) offset: f32,
 }
 
 impl QuantisedRows {
@@ -76,10 +90,10 @@ impl QuantisedRows {
         self.inputs = inputs;
         self.groups = inputs.div_ceil(GROUP);
         self.blocks.resize(rows.div_ceil(BLOCK) * self.groups, [128; BLOCK * GROUP]);
-        self.scales.resize(rows.next_multiple_of(BLOCK), 0.0);
+        self.steps.resize(rows.next_multiple_of(BLOCK), Step::default());
     }
 
-    /// q + 128 of one number.
+    /// The byte of one number.
     #[cfg(test)]
     pub(crate) fn byte(&self, row: usize, k: usize) -> u8 {
         self.blocks[row / BLOCK * self.groups + k / GROUP][row % BLOCK * GROUP + k % GROUP]

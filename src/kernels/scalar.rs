@@ -1,6 +1,6 @@
 //! The reference: no instructions beyond those every CPU of the target has. It defines what the others must give.
 
-use crate::kernels::pack::{BLOCK, GROUP};
+use crate::kernels::pack::{BLOCK, GROUP, PANEL};
 use crate::kernels::portable::{self, AttentionScratch, Lane};
 use crate::kernels::{Finish, HeadLayout, Kernel, PackedLinear, QuantisedRows};
 
@@ -25,8 +25,8 @@ impl Kernel for Scalar {
         for row in 0..rows.rows {
             let block = &rows.blocks[row / BLOCK * groups..(row / BLOCK + 1) * groups];
             let place = (row % BLOCK) * GROUP;
-            for (panel, start) in weights.start.iter().enumerate() {
-                let mut sums = *start;
+            for panel in 0..weights.totals.len() {
+                let mut sums = [0; PANEL];
                 for (activations, weights) in block.iter().zip(&weights.panels[panel * groups..(panel + 1) * groups]) {
                     for (sum, weights) in sums.iter_mut().zip(weights.as_chunks::<GROUP>().0) {
                         for index in 0..GROUP {
@@ -34,7 +34,7 @@ impl Kernel for Scalar {
                         }
                     }
                 }
-                portable::write_lane::<Lane>(&sums, rows.scales[row], row, weights, panel, finish, out);
+                portable::write_lane::<Lane>(&sums, rows.steps[row], row, weights, panel, finish, out);
             }
         }
     }

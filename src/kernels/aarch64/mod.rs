@@ -3,7 +3,7 @@
 
 mod register;
 
-use std::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vdupq_n_s32, veorq_s8, vld1q_s8, vst1q_s32};
+use std::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, veorq_s8, vld1q_s8, vld1q_s32, vst1q_s32};
 use std::arch::{asm, is_aarch64_feature_detected};
 
 use crate::kernels::aarch64::register::Neon;
@@ -30,19 +30,23 @@ struct NeonDot(());
 
 kernel!(NeonDot, "int8 neon-dot", "neon,dotprod", 1, tile, Neon);
 
-/// `sdot` takes signed bytes, so the 128 is taken out of the activations and the sums start at 0.
+/// `sdot` takes signed bytes, so 128 is taken from the activations, and the sums begin where that puts it back.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn tile<const PANELS: usize>(
     block: &[[u8; BLOCK * GROUP]],
     panels: &[&[[i8; PANEL * GROUP]]; PANELS],
-    _start: &[[i32; PANEL]; PANELS],
+    start: &[[i32; PANEL]; PANELS],
 ) -> Sums<PANELS> {
     let sign = vdupq_n_s8(i8::MIN);
     let mut out = [[[0; PANEL]; BLOCK]; PANELS];
     for panel in 0..PANELS {
         for first in (0..BLOCK).step_by(ROWS) {
-            let mut sums = [[vdupq_n_s32(0); PANEL / QUAD]; ROWS];
+            let quads = start[panel].as_chunks::<QUAD>().0;
+            // SAFETY: 4 numbers are read from an array of 4.
+            let begin: [int32x4_t; PANEL / QUAD] =
+                std::array::from_fn(|quad| unsafe { vld1q_s32(quads[quad].as_ptr()) });
+            let mut sums = [begin; ROWS];
             for (activations, weights) in block.iter().zip(panels[panel]) {
                 let rows: &[u8; ROWS * GROUP] = &activations.as_chunks().0[first / ROWS];
                 // SAFETY: 16 bytes are read from an array of 16.

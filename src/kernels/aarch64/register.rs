@@ -3,7 +3,7 @@
 //! The methods are compiled into functions that have the features; they are used nowhere else.
 
 use std::arch::aarch64::{
-    float32x4_t, vabsq_f32, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltzq_f32, vcvtq_f32_s32, vdivq_f32,
+    float32x4_t, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32, vcltzq_f32, vcvtq_f32_s32, vdivq_f32,
     vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1q_f32, vld1q_s32, vmulq_f32, vreinterpretq_f32_s32, vreinterpretq_s32_f32,
     vshlq_n_s32, vst1q_f32, vsubq_f32,
 };
@@ -89,15 +89,18 @@ impl Register for Neon {
     }
 
     #[inline(always)]
-    fn abs(self) -> Self {
-        quarters!(quarter => vabsq_f32(self.0[quarter]))
-    }
-
-    #[inline(always)]
     fn larger(self, other: Self) -> Self {
         quarters!(quarter => {
             let is_larger = vcgtq_f32(self.0[quarter], other.0[quarter]);
             vbslq_f32(is_larger, self.0[quarter], other.0[quarter])
+        })
+    }
+
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        quarters!(quarter => {
+            let is_smaller = vcltq_f32(self.0[quarter], other.0[quarter]);
+            vbslq_f32(is_smaller, self.0[quarter], other.0[quarter])
         })
     }
 

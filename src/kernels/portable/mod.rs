@@ -37,19 +37,20 @@ pub(super) trait Register: Copy {
     fn div(self, other: Self) -> Self;
     /// `self · factor + sum`, rounded once.
     fn mul_add(self, factor: Self, sum: Self) -> Self;
-    fn abs(self) -> Self;
     /// Each number that is larger than the other's, else the other's.
     fn larger(self, other: Self) -> Self;
+    /// Each number that is smaller than the other's, else the other's.
+    fn smaller(self, other: Self) -> Self;
     /// `then` where the number is below zero, else `otherwise`.
     fn where_negative(self, then: Self, otherwise: Self) -> Self;
     /// 2^n where the number's low byte holds n, above -127.
     fn power_of_two(self) -> Self;
-    /// The low byte of each number, 128 added.
+    /// The low byte of each number.
     #[inline(always)]
     fn low_bytes(self) -> [u8; LANES] {
         let mut lane = [0.0; LANES];
         self.store(&mut lane);
-        lane.map(|number| (number.to_bits() as u8).wrapping_add(128))
+        lane.map(|number| number.to_bits() as u8)
     }
     /// Number j of register i to number i of register j.
     #[inline(always)]
@@ -115,13 +116,13 @@ impl Register for Lane {
     }
 
     #[inline(always)]
-    fn abs(self) -> Self {
-        self.map(f32::abs)
+    fn larger(self, other: Self) -> Self {
+        std::array::from_fn(|index| if self[index] > other[index] { self[index] } else { other[index] })
     }
 
     #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        std::array::from_fn(|index| if self[index] > other[index] { self[index] } else { other[index] })
+    fn smaller(self, other: Self) -> Self {
+        std::array::from_fn(|index| if self[index] < other[index] { self[index] } else { other[index] })
     }
 
     #[inline(always)]

@@ -1,13 +1,14 @@
 //! Rows between the matrix products: to int8, from sums, normalised.
 
 use crate::kernels::Finish;
-use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows, Step};
 use crate::kernels::portable::{LANES, ROUNDER, Register, functions, load, reduce_max, reduce_sum};
 
-/// Largest steps of an int8 row.
-const STEPS: f32 = 127.0;
+/// Steps from the least to the largest number of a row: one fewer than the bytes have, so that 0, which is moved to a
+/// whole step, pushes neither end out.
+const STEPS: f32 = 254.0;
 
-/// Registers that look for the largest number side by side, so that none waits for the one before it.
+/// Registers that look for the ends of a row side by side, so that none waits for the one before it.
 const SIDES: usize = 4;
 
 const _: () = assert!(PANEL == LANES, "a lane of channels is a lane of numbers");
@@ -16,10 +17,15 @@ const _: () = assert!(PANEL == LANES, "a lane of channels is a lane of numbers")
 pub(in crate::kernels) fn quantise<R: Register>(x: &[f32], rows: &mut QuantisedRows) {
     let (inputs, groups) = (rows.inputs, rows.groups);
     for (row, values) in x.chunks_exact(inputs).enumerate() {
-        let largest = largest_magnitude::<R>(values);
-        rows.scales[row] = largest / STEPS;
-        let inverse = if largest > 0.0 { STEPS / largest } else { 0.0 };
-        let (factor, rounder) = (R::splat(inverse), R::splat(ROUNDER));
+        let (least, largest) = ends::<R>(values);
+        // Divided first: the distance of two finite numbers need not be finite.
+        let size = largest / STEPS - least / STEPS;
+        let is_flat = size < f32::MIN_POSITIVE;
+        let (size, inverse) = if is_flat { (0.0, 0.0) } else { (size, 1.0 / size) };
+        // The least number comes to lie between this and the byte before it.
+        let zero = (-least * inverse).floor() + 1.0;
+        rows.steps[row] = Step { size, offset: -zero * size };
+        let (factor, rounder) = (R::splat(inverse), R::splat(ROUNDER + zero));
         let (block, place) = (row / BLOCK, (row % BLOCK) * GROUP);
         let blocks = &mut rows.blocks[block * groups..(block + 1) * groups];
         let (whole, rest) = values.as_chunks::<LANES>();
@@ -31,9 +37,7 @@ pub(in crate::kernels) fn quantise<R: Register>(x: &[f32], rows: &mut QuantisedR
             }
         }
         if !rest.is_empty() {
-            let mut lane = [0.0; LANES];
-            lane[..rest.len()].copy_from_slice(rest);
-            let bytes = R::load(&lane).mul_add(factor, rounder).low_bytes();
+            let bytes = load::<R>(rest).mul_add(factor, rounder).low_bytes();
             for (target, quad) in last.iter_mut().zip(bytes.as_chunks::<GROUP>().0) {
                 target[place..place + GROUP].copy_from_slice(quad);
             }
@@ -41,38 +45,44 @@ pub(in crate::kernels) fn quantise<R: Register>(x: &[f32], rows: &mut QuantisedR
     }
 }
 
-/// The largest magnitude; NaN is passed over.
+/// The least number, or 0, and the largest, or 0; NaN is passed over.
 #[inline(always)]
-fn largest_magnitude<R: Register>(values: &[f32]) -> f32 {
-    let mut sides = [R::splat(0.0); SIDES];
+fn ends<R: Register>(values: &[f32]) -> (f32, f32) {
+    let mut least = [R::splat(0.0); SIDES];
+    let mut largest = [R::splat(0.0); SIDES];
     let (many, few) = values.as_chunks::<{ SIDES * LANES }>();
     for chunk in many {
         let lanes = chunk.as_chunks::<LANES>().0;
         for side in 0..SIDES {
-            sides[side] = R::load(&lanes[side]).abs().larger(sides[side]);
+            let lane = R::load(&lanes[side]);
+            least[side] = lane.smaller(least[side]);
+            largest[side] = lane.larger(largest[side]);
         }
     }
-    let (whole, rest) = few.as_chunks::<LANES>();
-    for lane in whole {
-        sides[0] = R::load(lane).abs().larger(sides[0]);
+    for lane in few.chunks(LANES) {
+        let lane: R = load(lane);
+        least[0] = lane.smaller(least[0]);
+        largest[0] = lane.larger(largest[0]);
     }
-    let largest = sides[0].larger(sides[1]).larger(sides[2].larger(sides[3]));
-    rest.iter().fold(reduce_max(largest), |best, value| if value.abs() > best { value.abs() } else { best })
+    let least = least[0].smaller(least[1]).smaller(least[2].smaller(least[3]));
+    let largest = largest[0].larger(largest[1]).larger(largest[2].larger(largest[3]));
+    (-reduce_max(R::splat(0.0).sub(least)), reduce_max(largest))
 }
 
-/// Writes what [`Finish`] makes of `fma(sum, row scale · weight scale, bias)`, of one row and the channels of one panel.
+/// Writes what [`Finish`] makes of `fma(sum, step · scale, fma(offset, total, bias))`, of one row and the channels of one panel.
 #[inline(always)]
 pub(in crate::kernels) fn write_lane<R: Register>(
     sums: &[i32; PANEL],
-    scale: f32,
+    step: Step,
     row: usize,
     weights: &PackedLinear,
     panel: usize,
     finish: Finish<'_>,
     out: &mut [f32],
 ) {
-    let scale = R::splat(scale).mul(R::load(&weights.scales[panel]));
-    let mut numbers = R::of_integers(sums).mul_add(scale, R::load(&weights.bias[panel]));
+    let scale = R::splat(step.size).mul(R::load(&weights.scales[panel]));
+    let moved = R::splat(step.offset).mul_add(R::load(&weights.totals[panel]), R::load(&weights.bias[panel]));
+    let mut numbers = R::of_integers(sums).mul_add(scale, moved);
     let column = panel * PANEL;
     let count = (weights.outputs - column).min(PANEL);
     let at = row * weights.outputs + column;

@@ -33,7 +33,7 @@ kernel!(Avx2, "int8 avx2", "avx2,fma", 1, tile, registers::Avx2);
 fn tile<const PANELS: usize>(
     block: &[[u8; BLOCK * GROUP]],
     panels: &[&[[i8; PANEL * GROUP]]; PANELS],
-    start: &[[i32; PANEL]; PANELS],
+    _start: &[[i32; PANEL]; PANELS],
 ) -> Sums<PANELS> {
     let mut out = [[[0; PANEL]; BLOCK]; PANELS];
     for panel in 0..PANELS {
@@ -57,12 +57,9 @@ fn tile<const PANELS: usize>(
                     // Part sums of channels 0 1 4 5 | 2 3 6 7, then 0 to 7.
                     let added = _mm256_hadd_epi32(sums[row][0], sums[row][1]);
                     let ordered = _mm256_permute4x64_epi64::<0b11_01_10_00>(added);
-                    // SAFETY: 32 bytes are read from, and written to, 8 of the 16 numbers of a panel.
-                    unsafe {
-                        let begin = _mm256_loadu_si256(start[panel][channel..channel + CHANNELS].as_ptr().cast());
-                        let target = out[panel][first + row][channel..channel + CHANNELS].as_mut_ptr();
-                        _mm256_storeu_si256(target.cast(), _mm256_add_epi32(ordered, begin));
-                    }
+                    let target = out[panel][first + row][channel..channel + CHANNELS].as_mut_ptr();
+                    // SAFETY: 32 bytes are written to 8 of the 16 numbers of a panel.
+                    unsafe { _mm256_storeu_si256(target.cast(), ordered) };
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! AVX-512 with VNNI: 64 products of bytes an instruction, 24 sums of 16 channels in registers.
 
-use std::arch::x86_64::{__m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512};
+use std::arch::x86_64::{
+    __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
+};
 
 use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
@@ -37,12 +39,11 @@ kernel!(
 fn tile<const PANELS: usize>(
     block: &[[u8; BLOCK * GROUP]],
     panels: &[&[[i8; PANEL * GROUP]]; PANELS],
-    start: &[[i32; PANEL]; PANELS],
+    _start: &[[i32; PANEL]; PANELS],
 ) -> Sums<PANELS> {
     // SAFETY: 64 bytes are read from an array of 64 bytes.
     let load = |bytes: *const u8| unsafe { _mm512_loadu_si512(bytes.cast()) };
-    let mut sums: [[__m512i; PANELS]; BLOCK] =
-        std::array::from_fn(|_| std::array::from_fn(|panel| load(start[panel].as_ptr().cast())));
+    let mut sums: [[__m512i; PANELS]; BLOCK] = [[_mm512_setzero_si512(); PANELS]; BLOCK];
     for (group, activations) in block.iter().enumerate() {
         let weights: [__m512i; PANELS] = std::array::from_fn(|panel| load(panels[panel][group].as_ptr().cast()));
         for row in 0..BLOCK {

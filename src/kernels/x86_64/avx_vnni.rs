@@ -1,6 +1,8 @@
 //! AVX-VNNI (256 bits, without AVX-512): 32 products of bytes an instruction, four rows at a time.
 
-use std::arch::x86_64::{__m256i, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_storeu_si256};
+use std::arch::x86_64::{
+    __m256i, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_storeu_si256,
+};
 
 use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
@@ -32,15 +34,14 @@ kernel!(AvxVnni, "int8 avx-vnni", "avxvnni,avx2,fma", 1, tile, registers::Avx2);
 fn tile<const PANELS: usize>(
     block: &[[u8; BLOCK * GROUP]],
     panels: &[&[[i8; PANEL * GROUP]]; PANELS],
-    start: &[[i32; PANEL]; PANELS],
+    _start: &[[i32; PANEL]; PANELS],
 ) -> Sums<PANELS> {
     // SAFETY: 32 bytes are read from one half of an array of 64 bytes.
     let load = |bytes: *const u8, half: usize| unsafe { _mm256_loadu_si256(bytes.add(half * 32).cast()) };
     let mut out = [[[0; PANEL]; BLOCK]; PANELS];
     for panel in 0..PANELS {
         for first in (0..BLOCK).step_by(ROWS) {
-            let begin = start[panel].as_ptr().cast();
-            let mut sums: [[__m256i; 2]; ROWS] = [[load(begin, 0), load(begin, 1)]; ROWS];
+            let mut sums: [[__m256i; 2]; ROWS] = [[_mm256_setzero_si256(); 2]; ROWS];
             for (activations, weights) in block.iter().zip(panels[panel]) {
                 let weights = [load(weights.as_ptr().cast(), 0), load(weights.as_ptr().cast(), 1)];
                 for row in 0..ROWS {

@@ -3,15 +3,15 @@
 //! The methods are compiled into functions that have the features; they are used nowhere else.
 
 use std::arch::x86_64::{
-    __m256, __m512, _CMP_LT_OQ, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps,
+    __m256, __m512, _CMP_LT_OQ, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_blendv_ps,
     _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_div_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm512_abs_ps, _mm512_add_epi32,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_epi32,
     _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
     _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
-    _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd,
+    _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 use crate::kernels::portable::{LANES, Lane, Register};
@@ -20,8 +20,6 @@ use crate::kernels::portable::{LANES, Lane, Register};
 const ONE: i32 = 0x3f80_0000;
 /// Place of the exponent in a number.
 const EXPONENT: u32 = 23;
-/// What [`Register::low_bytes`] adds.
-const OFFSET: i32 = 128;
 
 /// Quarters 0 and 2 of one register, then of another.
 const EVEN: i32 = 0b10_00_10_00;
@@ -92,15 +90,15 @@ impl Register for Avx512 {
     }
 
     #[inline(always)]
-    fn abs(self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_abs_ps(self.0) })
-    }
-
-    #[inline(always)]
     fn larger(self, other: Self) -> Self {
         // SAFETY: as above.
         Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { _mm512_min_ps(self.0, other.0) })
     }
 
     #[inline(always)]
@@ -126,8 +124,7 @@ impl Register for Avx512 {
         let mut bytes = [0; LANES];
         // SAFETY: as above; 16 bytes are written to an array of 16.
         unsafe {
-            let integers = _mm512_add_epi32(_mm512_castps_si512(self.0), _mm512_set1_epi32(OFFSET));
-            _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(integers));
+            _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(self.0)));
         }
         bytes
     }
@@ -231,13 +228,13 @@ impl Register for Avx2 {
     }
 
     #[inline(always)]
-    fn abs(self) -> Self {
-        both!(half => _mm256_and_ps(self.0[half], _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX))))
+    fn larger(self, other: Self) -> Self {
+        both!(half => _mm256_max_ps(self.0[half], other.0[half]))
     }
 
     #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        both!(half => _mm256_max_ps(self.0[half], other.0[half]))
+    fn smaller(self, other: Self) -> Self {
+        both!(half => _mm256_min_ps(self.0[half], other.0[half]))
     }
 
     #[inline(always)]
