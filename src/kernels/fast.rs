@@ -9,11 +9,17 @@ pub(super) type Sums<const PANELS: usize> = [[[i32; PANEL]; BLOCK]; PANELS];
 /// instructions and `$register`; the matrix product runs `$tile::<PANELS>` over
 /// `$panels` panels at a time.
 macro_rules! kernel {
-    ($type:ident, $name:literal, $features:literal, $panels:literal, $tile:ident, $register:ty) => {
+    ($type:ident, $name:literal, $features:literal, $panels:literal, $tile:ident, $register:ty $(, $more:item)?) => {
         impl crate::kernels::Kernel for $type {
             fn name(&self) -> &'static str {
                 $name
             }
+
+            fn titles(&self) -> [&'static str; 2] {
+                [concat!("int8 ", $name), concat!("f32 ", $name)]
+            }
+
+            $($more)?
 
             fn quantise(&self, x: &[f32], rows: &mut QuantisedRows) {
                 #[target_feature(enable = $features)]
@@ -63,6 +69,28 @@ macro_rules! kernel {
                 }
                 // SAFETY: as above.
                 unsafe { inner(rows, weights, finish, out) }
+            }
+
+            fn linear_f32(
+                &self,
+                x: &[f32],
+                weights: &PackedFloats,
+                finish: Finish<'_>,
+                rows: &mut FloatRows,
+                out: &mut [f32],
+            ) {
+                #[target_feature(enable = $features)]
+                fn inner(
+                    x: &[f32],
+                    weights: &PackedFloats,
+                    finish: Finish<'_>,
+                    rows: &mut FloatRows,
+                    out: &mut [f32],
+                ) {
+                    portable::linear_f32::<$register>(x, weights, finish, rows, out);
+                }
+                // SAFETY: as above.
+                unsafe { inner(x, weights, finish, rows, out) }
             }
 
             fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {

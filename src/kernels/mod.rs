@@ -1,8 +1,9 @@
-//! Arithmetic of the int8 encoder: one safe entry ([`Kernel`]), one implementation for each instruction set.
+//! Arithmetic of the encoder: one safe entry ([`Kernel`]), one implementation for each instruction set.
 //!
 //! In: rows of activations, packed weights. Out: rows of activations. [`scalar`] is always there and defines the result;
-//! every other kernel gives the same bits. Integer sums are exact in any order, and float code is written once, in
-//! [`portable`], in 16 lanes with explicit fused multiply-adds, so that every instruction set adds in the same order.
+//! every other kernel gives the same bits, in int8 and in f32. Integer sums are exact in any order, and float code is
+//! written once, in [`portable`], in 16 lanes with explicit fused multiply-adds, so that every instruction set adds in the
+//! same order. Only products in bf16 ([`Bf16Kernel`]) follow the rules of one instruction and have no reference.
 //!
 //! A kernel is a type that can only be made where its instructions exist ([`detect`]); its methods are safe.
 
@@ -24,7 +25,7 @@ mod x86_64;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use pack::{PackedLinear, QuantisedRows};
+pub(crate) use pack::{FloatRows, PackedBf16, PackedFloats, PackedLinear, QuantisedRows};
 pub use peak::Peak;
 pub(crate) use peak::measure_peak;
 pub(crate) use portable::AttentionScratch;
@@ -56,12 +57,15 @@ pub(crate) enum Finish<'a> {
 
 /// The operations of an encoder layer.
 pub(crate) trait Kernel: Send + Sync {
-    /// What computes, for people (`int8 avx512-vnni`).
+    /// Its instructions (`avx512-vnni`).
     fn name(&self) -> &'static str;
 
-    /// The last word of the name (`avx512-vnni`).
-    fn short_name(&self) -> &'static str {
-        self.name().rsplit(' ').next().unwrap_or_default()
+    /// What computes in int8 and what in f32, for people (`int8 avx512-vnni`).
+    fn titles(&self) -> [&'static str; 2];
+
+    /// Products of bf16 numbers, where the CPU has them.
+    fn bf16(&self) -> Option<&dyn Bf16Kernel> {
+        None
     }
 
     /// Whether it uses instructions made for the purpose; the scalar reference does not.
@@ -77,6 +81,9 @@ pub(crate) trait Kernel: Send + Sync {
     /// `fma(sum, step · scale, fma(offset, scale · Σ w, bias))`. (M, N)
     fn linear(&self, rows: &QuantisedRows, weights: &PackedLinear, finish: Finish<'_>, out: &mut [f32]);
 
+    /// `out = finish(b + x · Wᵀ)` with (M, K) rows and (N, K) weights in f32: products added in the order of K, each fused. (M, N)
+    fn linear_f32(&self, x: &[f32], weights: &PackedFloats, finish: Finish<'_>, rows: &mut FloatRows, out: &mut [f32]);
+
     /// Layer normalisation of each row of `gain.len()` numbers, in place.
     fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32);
 
@@ -85,6 +92,16 @@ pub(crate) trait Kernel: Send + Sync {
 
     /// Multiplies and adds f32 numbers in registers alone, `rounds` times; returns how many, and a number that depends on all.
     fn fuse(&self, rounds: usize) -> (u64, f32);
+}
+
+/// The matrix product of bf16 numbers.
+pub(crate) trait Bf16Kernel {
+    /// What computes, for people (`bf16 avx512-bf16`).
+    fn title(&self) -> &'static str;
+
+    /// `out = finish(b + x · Wᵀ)` with (M, K) rows, rounded to bf16, and (N, K) weights; sums in f32, by the rules of the
+    /// CPU's instruction. (M, N)
+    fn linear(&self, x: &[f32], weights: &PackedBf16, finish: Finish<'_>, rows: &mut FloatRows, out: &mut [f32]);
 }
 
 /// Every kernel that this CPU can run, fastest first; the last is the scalar reference.
@@ -100,12 +117,12 @@ pub(crate) fn available() -> Vec<Box<dyn Kernel>> {
 
 /// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `neon-dot`, `scalar`), fastest first.
 pub(crate) fn names() -> Vec<&'static str> {
-    available().iter().map(|kernel| kernel.short_name()).collect()
+    available().iter().map(|kernel| kernel.name()).collect()
 }
 
 /// The wanted kernel if this CPU has it, else the fastest.
 pub(crate) fn detect(wanted: Option<&str>) -> Box<dyn Kernel> {
     let mut kernels = available();
-    let chosen = kernels.iter().position(|kernel| wanted == Some(kernel.short_name()));
+    let chosen = kernels.iter().position(|kernel| wanted == Some(kernel.name()));
     kernels.swap_remove(chosen.unwrap_or(0))
 }

@@ -1,6 +1,8 @@
 //! Layouts that the kernels read front to back: weights in panels of output channels, activations in blocks of rows.
 //!
-//! `vpdpbusd` and its kin multiply four neighbouring bytes of unsigned activations with four of signed weights and add
+//! Floats: one number of K at a time, or two neighbours at a time in bf16, which `vdpbf16ps` multiplies and adds at once.
+//!
+//! Bytes: `vpdpbusd` and its kin multiply four neighbouring bytes of unsigned activations with four of signed weights and add
 //! them to one 32-bit sum. So K is cut into groups of four. A row's bytes run from 0 for its least number to 255 for its
 //! largest, and one of them stands for 0: number = step · byte + offset. So a row times a channel is
 //! step · scale · Σ byte · w + offset · scale · Σ w, and Σ w is kept for each channel.
@@ -51,14 +53,7 @@ impl PackedLinear {
             totals[panel][lane] = total as f32 * scales[channel];
             start[panel][lane] = 128 * total;
         }
-        let lanes = |values: &[f32]| {
-            let mut rows = vec![[0.0; PANEL]; panel_count];
-            for (index, &value) in values.iter().enumerate() {
-                rows[index / PANEL][index % PANEL] = value;
-            }
-            rows
-        };
-        Self { outputs, groups, panels, scales: lanes(scales), bias: lanes(bias), totals, start }
+        Self { outputs, groups, panels, scales: panels_of(scales), bias: panels_of(bias), totals, start }
     }
 }
 
@@ -98,4 +93,86 @@ impl QuantisedRows {
     pub(crate) fn byte(&self, row: usize, k: usize) -> u8 {
         self.blocks[row / BLOCK * self.groups + k / GROUP][row % BLOCK * GROUP + k % GROUP]
     }
+}
+
+/// Numbers of K that are multiplied and added at once in bf16.
+pub(crate) const PAIR: usize = 2;
+
+/// Weights (N, K) of a linear map in f32, packed once when a bundle is opened.
+pub(crate) struct PackedFloats {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// [panel][k][channel in panel]; N is filled up with zero channels.
+    pub(crate) panels: Vec<[f32; PANEL]>,
+    pub(crate) bias: Vec<[f32; PANEL]>,
+}
+
+impl PackedFloats {
+    /// Packs row-major (N, K) weights and a bias.
+    pub(crate) fn pack(weights: &[f32], bias: &[f32], inputs: usize) -> Self {
+        let outputs = bias.len();
+        assert_eq!(weights.len(), outputs * inputs, "(N, K) weights");
+        let mut panels = vec![[0.0; PANEL]; outputs.div_ceil(PANEL) * inputs];
+        for (channel, row) in weights.chunks_exact(inputs).enumerate() {
+            let (panel, lane) = (channel / PANEL, channel % PANEL);
+            for (place, &weight) in panels[panel * inputs..].iter_mut().zip(row) {
+                place[lane] = weight;
+            }
+        }
+        Self { inputs, outputs, panels, bias: panels_of(bias) }
+    }
+}
+
+/// Weights (N, K) of a linear map in bf16, packed once when a bundle is opened.
+pub(crate) struct PackedBf16 {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// [panel][pair of K][channel in panel][number in pair]; N and K are filled up with zeros.
+    pub(crate) panels: Vec<[u16; PANEL * PAIR]>,
+    pub(crate) bias: Vec<[f32; PANEL]>,
+}
+
+impl PackedBf16 {
+    /// Packs row-major (N, K) weights, rounded to bf16, and a bias.
+    pub(crate) fn pack(weights: &[f32], bias: &[f32], inputs: usize) -> Self {
+        let outputs = bias.len();
+        assert_eq!(weights.len(), outputs * inputs, "(N, K) weights");
+        let pairs = inputs.div_ceil(PAIR);
+        let mut panels = vec![[0; PANEL * PAIR]; outputs.div_ceil(PANEL) * pairs];
+        for (channel, row) in weights.chunks_exact(inputs).enumerate() {
+            let (panel, lane) = (channel / PANEL, channel % PANEL);
+            for (place, pair) in panels[panel * pairs..].iter_mut().zip(row.chunks(PAIR)) {
+                for (place, &weight) in place[lane * PAIR..].iter_mut().zip(pair) {
+                    *place = to_bf16(weight);
+                }
+            }
+        }
+        Self { inputs, outputs, panels, bias: panels_of(bias) }
+    }
+}
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+#[inline(always)]
+pub(crate) fn to_bf16(number: f32) -> u16 {
+    let bits = number.to_bits();
+    let rounded = (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16;
+    if number.is_nan() { (bits >> 16) as u16 | 1 } else { rounded }
+}
+
+/// One number a channel, in lanes of panels.
+fn panels_of(numbers: &[f32]) -> Vec<[f32; PANEL]> {
+    let mut panels = vec![[0.0; PANEL]; numbers.len().div_ceil(PANEL)];
+    for (index, &number) in numbers.iter().enumerate() {
+        panels[index / PANEL][index % PANEL] = number;
+    }
+    panels
+}
+
+/// Activations (M, K) as f32 or as pairs of bf16, in blocks of rows. Rows beyond M hold anything.
+#[derive(Default)]
+pub(crate) struct FloatRows {
+    /// [block][k][row in block]
+    pub(crate) floats: Vec<[f32; BLOCK]>,
+    /// [block][pair of K][row in block], the first number of a pair in the low half.
+    pub(crate) pairs: Vec<[u32; BLOCK]>,
 }

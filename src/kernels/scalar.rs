@@ -1,6 +1,6 @@
 //! The reference: no instructions beyond those every CPU of the target has. It defines what the others must give.
 
-use crate::kernels::pack::{BLOCK, GROUP, PANEL};
+use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats};
 use crate::kernels::portable::{self, AttentionScratch, Lane};
 use crate::kernels::{Finish, HeadLayout, Kernel, PackedLinear, QuantisedRows};
 
@@ -9,7 +9,11 @@ pub(super) struct Scalar;
 
 impl Kernel for Scalar {
     fn name(&self) -> &'static str {
-        "int8 scalar"
+        "scalar"
+    }
+
+    fn titles(&self) -> [&'static str; 2] {
+        ["int8 scalar", "f32 scalar"]
     }
 
     fn is_fast(&self) -> bool {
@@ -37,6 +41,10 @@ impl Kernel for Scalar {
                 portable::write_lane::<Lane>(&sums, rows.steps[row], row, weights, panel, finish, out);
             }
         }
+    }
+
+    fn linear_f32(&self, x: &[f32], weights: &PackedFloats, finish: Finish<'_>, rows: &mut FloatRows, out: &mut [f32]) {
+        portable::linear_f32::<Lane>(x, weights, finish, rows, out);
     }
 
     fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {

@@ -8,7 +8,7 @@ use std::arch::{asm, is_aarch64_feature_detected};
 
 use crate::kernels::aarch64::register::Neon;
 use crate::kernels::fast::{Sums, kernel};
-use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
 use crate::kernels::portable::{self, AttentionScratch};
 use crate::kernels::{Finish, HeadLayout, Kernel};
 
@@ -28,7 +28,7 @@ pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
 /// Exists only on CPUs with NEON and its dot products.
 struct NeonDot(());
 
-kernel!(NeonDot, "int8 neon-dot", "neon,dotprod", 1, tile, Neon);
+kernel!(NeonDot, "neon-dot", "neon,dotprod", 1, tile, Neon);
 
 /// `sdot` takes signed bytes, so 128 is taken from the activations, and the sums begin where that puts it back.
 #[inline]

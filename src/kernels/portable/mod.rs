@@ -5,12 +5,16 @@
 //! instructions: not in its last bit.
 
 mod attention;
+mod floats;
 mod functions;
 mod rows;
 
 pub(crate) use attention::AttentionScratch;
 pub(super) use attention::attention;
-pub(super) use rows::{layer_norm, quantise, write_lane};
+pub(super) use floats::linear as linear_f32;
+#[cfg(test)]
+pub(super) use functions::erf;
+pub(super) use rows::{finish_lane, layer_norm, quantise, write_lane};
 
 /// f32 numbers that are worked on at once.
 pub(super) const LANES: usize = 16;

@@ -82,10 +82,21 @@ pub(in crate::kernels) fn write_lane<R: Register>(
 ) {
     let scale = R::splat(step.size).mul(R::load(&weights.scales[panel]));
     let moved = R::splat(step.offset).mul_add(R::load(&weights.totals[panel]), R::load(&weights.bias[panel]));
-    let mut numbers = R::of_integers(sums).mul_add(scale, moved);
-    let column = panel * PANEL;
-    let count = (weights.outputs - column).min(PANEL);
-    let at = row * weights.outputs + column;
+    finish_lane(R::of_integers(sums).mul_add(scale, moved), row, panel * PANEL, weights.outputs, finish, out);
+}
+
+/// Writes what [`Finish`] makes of the numbers of one row from `column` on, as many as the `outputs` numbers of a row leave.
+#[inline(always)]
+pub(in crate::kernels) fn finish_lane<R: Register>(
+    mut numbers: R,
+    row: usize,
+    column: usize,
+    outputs: usize,
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
+    let count = (outputs - column).min(PANEL);
+    let at = row * outputs + column;
     match finish {
         Finish::Plain => {}
         Finish::Gelu => numbers = functions::gelu(numbers),

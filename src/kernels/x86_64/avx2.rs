@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use crate::kernels::fast::{Sums, kernel};
-use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
 use crate::kernels::portable::{self, AttentionScratch};
 use crate::kernels::x86_64::{quad, registers};
 use crate::kernels::{Finish, HeadLayout};
@@ -26,7 +26,7 @@ impl Avx2 {
     }
 }
 
-kernel!(Avx2, "int8 avx2", "avx2,fma", 1, tile, registers::Avx2);
+kernel!(Avx2, "avx2", "avx2,fma", 1, tile, registers::Avx2);
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]

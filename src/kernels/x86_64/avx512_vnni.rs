@@ -5,13 +5,16 @@ use std::arch::x86_64::{
 };
 
 use crate::kernels::fast::{Sums, kernel};
-use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
 use crate::kernels::portable::{self, AttentionScratch};
+use crate::kernels::x86_64::avx512_bf16::Avx512Bf16;
 use crate::kernels::x86_64::{quad, registers};
-use crate::kernels::{Finish, HeadLayout};
+use crate::kernels::{Bf16Kernel, Finish, HeadLayout};
 
 /// Exists only on CPUs with AVX-512 F, BW, DQ, VL and VNNI.
-pub(super) struct Avx512Vnni(());
+pub(super) struct Avx512Vnni {
+    bf16: Option<Avx512Bf16>,
+}
 
 impl Avx512Vnni {
     pub(super) fn new() -> Option<Self> {
@@ -21,17 +24,20 @@ impl Avx512Vnni {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("fma");
-        found.then_some(Self(()))
+        found.then(|| Self { bf16: Avx512Bf16::new() })
     }
 }
 
 kernel!(
     Avx512Vnni,
-    "int8 avx512-vnni",
+    "avx512-vnni",
     "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma",
     3,
     tile,
-    registers::Avx512
+    registers::Avx512,
+    fn bf16(&self) -> Option<&dyn Bf16Kernel> {
+        self.bf16.as_ref().map(|kernel| kernel as _)
+    }
 );
 
 #[inline]

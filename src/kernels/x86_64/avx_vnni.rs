@@ -5,7 +5,7 @@ use std::arch::x86_64::{
 };
 
 use crate::kernels::fast::{Sums, kernel};
-use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows};
+use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
 use crate::kernels::portable::{self, AttentionScratch};
 use crate::kernels::x86_64::{quad, registers};
 use crate::kernels::{Finish, HeadLayout};
@@ -27,7 +27,7 @@ impl AvxVnni {
     }
 }
 
-kernel!(AvxVnni, "int8 avx-vnni", "avxvnni,avx2,fma", 1, tile, registers::Avx2);
+kernel!(AvxVnni, "avx-vnni", "avxvnni,avx2,fma", 1, tile, registers::Avx2);
 
 #[inline]
 #[target_feature(enable = "avxvnni,avx2,fma")]

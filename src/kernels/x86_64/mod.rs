@@ -1,6 +1,7 @@
 //! Kernels for x86-64: each a type that [`available`] makes only after it has seen the CPU's instructions.
 
 mod avx2;
+mod avx512_bf16;
 mod avx512_vnni;
 mod avx_vnni;
 mod registers;
