@@ -75,9 +75,9 @@ pub struct BundleInfo {
     pub products_per_token: Option<u64>,
     /// Size of all files, in bytes.
     pub bytes: u64,
-    /// What computes (`int8 avx512-vnni`, `candle f32`).
+    /// What computes (`int8 avx512-vnni`, `f32 avx2`, `candle f32`).
     pub kernel: &'static str,
-    /// Its arithmetic: [`Precision::F32`] or [`Precision::Int8`].
+    /// Its arithmetic; never [`Precision::Auto`].
     pub precision: Precision,
     /// The model card, in Markdown.
     pub card: String,

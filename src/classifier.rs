@@ -61,7 +61,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Forces one of [`Classifier::kernels`], for debugging: all of them give the same bits.
+    /// Forces one of [`Classifier::kernels`], for debugging: all of them give the same bits. `candle` is Candle's f32, the
+    /// reference, which does not.
     #[must_use]
     pub fn kernel(mut self, name: impl Into<String>) -> Self {
         self.options.encoder.kernel = Some(name.into());
@@ -153,7 +154,7 @@ impl Classifier {
         ClassifierBuilder::default()
     }
 
-    /// Names of the int8 kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `neon-dot`, `scalar`), fastest first.
+    /// Names of the kernels that this CPU can run (`avx512-vnni`, `avx-vnni`, `avx2`, `neon-dot`, `scalar`), fastest first.
     pub fn kernels() -> Vec<&'static str> {
         kernels::names()
     }
@@ -241,14 +242,12 @@ impl Classifier {
         encode_windows(self.bundle.encoder.as_ref(), &self.threads, &windows.iter().collect::<Vec<_>>())
     }
 
-    /// What this machine can multiply and add at most with the kernel in use (the fastest where Candle computes), all
-    /// threads together, measured in a fraction of a second.
+    /// What this machine can multiply and add at most with the kernel in use (the fastest for bf16 and where Candle computes),
+    /// all threads together, measured in a fraction of a second.
     pub fn measure_peak(&self) -> Peak {
         let name = self.bundle.info.kernel.rsplit(' ').next();
         let peaks = self.threads.map(self.threads.count(), |_| kernels::measure_peak(name));
-        peaks
-            .into_iter()
-            .fold(Peak::default(), |sum, peak| Peak { int8: sum.int8 + peak.int8, f32: sum.f32 + peak.f32 })
+        peaks.into_iter().fold(Peak::default(), Peak::plus)
     }
 
     /// What the bundle says of texts, and their vectors in [`VectorSpace::Encoder`]: for those who choose among texts
@@ -458,22 +457,41 @@ mod tests {
         println!("{reference}: largest difference {} at {}", worst.0, worst.1);
     }
 
+    /// Our own kernels, the fastest of the machine, and Candle.
+    fn reference_paths() -> [ClassifierBuilder; 2] {
+        [reference_path(), reference_path().kernel("candle")]
+    }
+
     #[test]
     fn tiny_bundle_agrees_with_pytorch() {
-        let classifier = reference_path().open(root().join("tests/fixtures/tiny")).unwrap();
-        agrees_with_pytorch(&classifier, "tests/fixtures/tiny/reference.json");
+        for path in reference_paths() {
+            let classifier = path.open(root().join("tests/fixtures/tiny")).unwrap();
+            agrees_with_pytorch(&classifier, "tests/fixtures/tiny/reference.json");
+        }
     }
 
     #[test]
     fn int8_cumulative_dense_bundle_agrees_with_pytorch() {
-        let classifier = reference_path().open(root().join("tests/fixtures/tiny/int8")).unwrap();
-        agrees_with_pytorch(&classifier, "tests/fixtures/tiny/int8/reference.json");
+        for path in reference_paths() {
+            let classifier = path.open(root().join("tests/fixtures/tiny/int8")).unwrap();
+            agrees_with_pytorch(&classifier, "tests/fixtures/tiny/int8/reference.json");
+        }
     }
 
     #[test]
     #[cfg(feature = "embedded")]
     fn embedded_bundle_agrees_with_pytorch() {
-        agrees_with_pytorch(&reference_path().embedded().unwrap(), "tests/fixtures/detente-mini-reference.json");
+        for path in reference_paths() {
+            agrees_with_pytorch(&path.embedded().unwrap(), "tests/fixtures/detente-mini-reference.json");
+        }
+    }
+
+    #[test]
+    fn candle_computes_where_it_is_asked_for() {
+        for (path, expected) in reference_paths().into_iter().zip(["f32 ", "candle f32"]) {
+            let classifier = path.open(root().join("tests/fixtures/tiny")).unwrap();
+            assert!(classifier.info().kernel.starts_with(expected), "{}", classifier.info().kernel);
+        }
     }
 
     /// What 8-bit activations may move a probability by. Random weights carry no margin between labels, so this bounds the

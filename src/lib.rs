@@ -57,7 +57,7 @@
 //! The command line stands above all of them, in the binary; it is the only part that prints, and the only one that the
 //! feature `cli` is needed for.
 //!
-//! Three rules hold everywhere. A text's numbers depend on that text, the bundle and the precision alone, bit for bit (f32: on the CPU too): not
+//! Three rules hold everywhere. A text's numbers depend on that text, the bundle and the precision alone, bit for bit (on Candle and in bf16: on the CPU too): not
 //! on the batch, the neighbours, the order or the threads. Nothing is cut off: a long paragraph is read in windows. And
 //! labels are data: names and number of topics and levels come from the bundle.
 //!

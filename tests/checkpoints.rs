@@ -103,10 +103,43 @@ fn int8_is_near_f32_where_it_is_there_and_refused_elsewhere() {
             worst = int8.iter().zip(&f32).fold(worst, |worst, (int8, f32)| worst.max((int8 - f32).abs()));
         }
         assert!(worst > 0.0 && worst < INT8_TOLERANCE, "{name}: {worst}");
-        assert!(open(name, Precision::Auto).unwrap().info().kernel.starts_with("candle"), "not without being asked");
+        assert!(open(name, Precision::Auto).unwrap().info().kernel.starts_with("f32"), "not without being asked");
     }
     let error = open("deberta-single", Precision::Int8).unwrap_err().to_string();
     assert!(error.contains("int8 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");
+}
+
+/// What bf16 may move a probability by.
+const BF16_TOLERANCE: f32 = 0.02;
+
+#[test]
+fn bf16_is_near_f32_where_the_cpu_has_it_and_refused_elsewhere() {
+    let open = |name: &str, precision| Classifier::builder().precision(precision).open(fixture(name));
+    let refused = |name: &str, kernel: &str| {
+        let error = Classifier::builder().precision(Precision::Bf16).kernel(kernel).open(fixture(name)).unwrap_err();
+        error.to_string()
+    };
+    let error = refused("bert-multi-v4", "scalar");
+    assert!(
+        error.contains("bf16 arithmetic needs a CPU with AVX512-BF16; the kernel here is scalar; use --precision f32"),
+        "{error}"
+    );
+    let error = refused("deberta-single", "scalar");
+    assert!(error.contains("bf16 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");
+    for name in ["bert-multi-v4", "xlm-roberta-multi", "roberta-single"] {
+        let Ok(bf16) = open(name, Precision::Bf16) else {
+            println!("this CPU has no bf16");
+            return;
+        };
+        assert!(bf16.info().kernel.starts_with("bf16") && bf16.info().precision == Precision::Bf16);
+        let f32 = open(name, Precision::F32).unwrap();
+        let mut worst = 0.0f32;
+        for (texts, _) in reference(name) {
+            let [bf16, f32] = [&bf16, &f32].map(|classifier| topics(&classifier.classify(&texts[0]).unwrap()).0);
+            worst = bf16.iter().zip(&f32).fold(worst, |worst, (bf16, f32)| worst.max((bf16 - f32).abs()));
+        }
+        assert!(worst > 0.0 && worst < BF16_TOLERANCE, "{name}: {worst}");
+    }
 }
 
 #[test]

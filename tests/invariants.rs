@@ -93,15 +93,16 @@ fn one_and_more_threads_give_the_same_bits() {
 #[test]
 fn every_kernel_gives_the_same_bits() {
     let texts = texts();
-    for name in ["tiny", "tiny/int8"] {
+    for (name, precision) in [("tiny", Precision::Int8), ("tiny/int8", Precision::Int8), ("tiny", Precision::F32)] {
         let classify = |kernel: &str| {
-            let builder = Classifier::builder().precision(Precision::Int8).kernel(kernel);
-            builder.open(fixture(name)).unwrap().classify_batch(&texts).unwrap()
+            let classifier = Classifier::builder().precision(precision).kernel(kernel).open(fixture(name)).unwrap();
+            assert!(classifier.info().kernel.ends_with(kernel), "{}", classifier.info().kernel);
+            classifier.classify_batch(&texts).unwrap()
         };
         let scalar = classify("scalar");
         for kernel in Classifier::kernels() {
             for ((found, expected), text) in classify(kernel).iter().zip(&scalar).zip(&texts) {
-                assert_eq!(bits(found), bits(expected), "{name}, {kernel}: {text:.40}");
+                assert_eq!(bits(found), bits(expected), "{name}, {precision:?}, {kernel}: {text:.40}");
             }
         }
     }

@@ -35,7 +35,7 @@ MEDIAN_TOKENS, P95_TOKENS, MOST_TOKENS, LEAST_TOKENS = 60, 200, 256, 4
 Z95 = 1.6449  # of the normal distribution
 SEED = 1
 CALIBRATION_WINDOWS = 300  # for static quantisation, of other texts than those measured
-ENGINES = ["ort-int8", "openvino-int8", "openvino-bf16", "torch-f32", "torch-bf16", "candle-f32", "detente-int8"]
+ENGINES = ["ort-int8", "openvino-int8", "openvino-bf16", "torch-f32", "torch-bf16", "candle-f32", "detente-f32", "detente-bf16", "detente-int8"]
 
 
 def main() -> None:
@@ -141,7 +141,7 @@ class Engine:
 
     def __init__(self, name: str, python: Path, options: argparse.Namespace, folder: Path, windows: Path, calibration: Path) -> None:
         self.name, self.options, self.windows = name, options, windows
-        self.own = {"candle-f32": "f32", "detente-int8": "int8"}.get(name)
+        self.own = name.rsplit("-", 1)[1] if name.startswith(("candle-", "detente-")) else None
         self.file = options.work / f"vectors-{name}.json"
         if self.own:
             said = self.bench()
@@ -159,7 +159,8 @@ class Engine:
         options = self.options
         command = [options.program, "bench", "--ids", self.windows, "--rounds", "1", "--threads", str(options.threads), "--precision", self.own,
                    "--model", options.bundle, "--json", *more]  # fmt: skip
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        environment = os.environ | ({"DETENTE_KERNEL": "candle"} if self.name.startswith("candle-") else {})
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
     def answer(self) -> dict:
         line = self.process.stdout.readline()

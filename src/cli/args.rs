@@ -191,13 +191,13 @@ pub(crate) struct Engine {
     /// Worker threads [default: all cores]. Labels do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Arithmetic of the encoder. `f32` is the reference; `int8` is several times faster and moves few labels.
+    /// Arithmetic of the encoder. `f32` is the reference; `bf16` and `int8` are faster and move few labels.
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     pub(crate) precision: Arithmetic,
     /// Where the encoder computes. Other than `cpu` needs a program built for it and has not been tested.
     #[arg(long, value_enum, default_value_t = Place::Cpu)]
     pub(crate) device: Place,
-    /// Kernel to force, for debugging (`scalar`, `avx2` …): all give the same bits.
+    /// Kernel to force, for debugging (`scalar`, `avx2` …): all give the same bits. `candle`: the reference.
     #[arg(long, value_name = "NAME", env = "DETENTE_KERNEL", hide = true)]
     pub(crate) kernel: Option<String>,
 }
@@ -349,6 +349,8 @@ pub(crate) enum Arithmetic {
     Auto,
     /// 32-bit floats.
     F32,
+    /// Products of 16-bit floats (bf16), sums in 32 bits; needs AVX512-BF16.
+    Bf16,
     /// 8-bit integers.
     Int8,
 }
@@ -358,6 +360,7 @@ impl From<Arithmetic> for Precision {
         match arithmetic {
             Arithmetic::Auto => Precision::Auto,
             Arithmetic::F32 => Precision::F32,
+            Arithmetic::Bf16 => Precision::Bf16,
             Arithmetic::Int8 => Precision::Int8,
         }
     }

@@ -53,8 +53,13 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
     let peak = peak_memory_bytes();
     let info = classifier.info();
     let most = classifier.measure_peak();
-    let most_products = if info.precision == Precision::Int8 { most.int8 } else { most.f32 };
-    let share = info.products_per_token.map(|products| products as f64 * token_rate.median / most_products);
+    let most_products = match info.precision {
+        Precision::Int8 => Some(most.int8),
+        Precision::Bf16 => most.bf16,
+        Precision::Auto | Precision::F32 => Some(most.f32),
+    };
+    let share =
+        (info.products_per_token.zip(most_products)).map(|(products, most)| products as f64 * token_rate.median / most);
     let report = if args.json {
         let value = json!({
             "bundle": info.id,
@@ -70,6 +75,7 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
             "kernel": info.kernel,
             "threads": classifier.threads(),
             "peak_int8_products_per_second": most.int8,
+            "peak_bf16_products_per_second": most.bf16,
             "peak_f32_products_per_second": most.f32,
             "share_of_peak": share,
         });
@@ -79,7 +85,8 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
             Some(bytes) => format!("{:.0} MB at most, the whole process", bytes as f64 / 1e6),
             None => "not known: this system has no /proc/self/status".to_owned(),
         };
-        let billions = format!("int8 {:.0}, f32 {:.0} billion products/s", most.int8 / 1e9, most.f32 / 1e9);
+        let bf16 = most.bf16.map_or_else(String::new, |rate| format!(", bf16 {:.0}", rate / 1e9));
+        let billions = format!("int8 {:.0}{bf16}, f32 {:.0} billion products/s", most.int8 / 1e9, most.f32 / 1e9);
         let of_peak = match share {
             Some(share) => format!("{billions}; the matrix products alone take {:.0} % of it", share * 100.0),
             None => billions,

@@ -98,7 +98,7 @@ pub(crate) struct Systems {
     /// Score the bundle inside the program.
     #[arg(long)]
     pub(crate) embedded: bool,
-    /// Arithmetic of the bundles' encoders. `f32` is the reference; `int8` is several times faster and moves few labels.
+    /// Arithmetic of the bundles' encoders. `f32` is the reference; `bf16` and `int8` are faster and move few labels.
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     pub(crate) precision: Arithmetic,
     /// File of predictions made elsewhere: JSON Lines, .csv or .tsv; may be given several times.

@@ -1,6 +1,6 @@
 //! The transformer: batches of token ids to one vector a window.
 //!
-//! In: [`Batch`]es. Out: B vectors of H numbers, pooled. [`candle`] is the reference for every family; [`int8`] runs
+//! In: [`Batch`]es. Out: B vectors of H numbers, pooled. [`candle`] is the reference for every family; [`native`] runs
 //! BERT and RoBERTa on our own [`crate::kernels`]; [`hash`] stands in for a transformer where text, batching, output and
 //! long runs are tested without arithmetic.
 
@@ -8,7 +8,7 @@ mod candle;
 mod config;
 mod device;
 mod hash;
-mod int8;
+mod native;
 mod weights;
 
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use crate::kernels;
 
 pub(crate) use config::{Activation, EncoderConfig, Family};
 pub use device::Device;
+use native::Arithmetic;
 pub(crate) use weights::Weights;
 
 /// One implementation of the encoder.
@@ -29,7 +30,7 @@ pub(crate) trait Encoder: Send + Sync {
     /// What computes, for people (`candle f32`).
     fn kernel(&self) -> &'static str;
 
-    /// [`Precision::F32`] or [`Precision::Int8`].
+    /// Which it is; never [`Precision::Auto`].
     fn precision(&self) -> Precision {
         Precision::F32
     }
@@ -52,17 +53,22 @@ pub enum Precision {
     /// [`Precision::F32`].
     #[default]
     Auto,
-    /// 32-bit floats, on Candle: the reference.
+    /// 32-bit floats: BERT and RoBERTa on our own kernels, other families and other devices on Candle.
     F32,
+    /// Products of 16-bit floats (bf16), sums and everything else in 32 bits; BERT and RoBERTa on x86-64 with AVX512-BF16.
+    Bf16,
     /// 8-bit integers: weights by output channel, activations by token; sums, normalisation and attention in 32 bits.
     Int8,
 }
+
+/// In place of a kernel's name: f32 on Candle, the reference.
+const CANDLE: &str = "candle";
 
 /// How an encoder is to compute.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EncoderOptions {
     pub(crate) precision: Precision,
-    /// Name of a kernel to force (`scalar`), for debugging; it must be among [`kernels::names`].
+    /// Name of a kernel to force (`scalar`), for debugging; it must be among [`kernels::names`] or [`CANDLE`].
     pub(crate) kernel: Option<String>,
     pub(crate) device: Device,
 }
@@ -71,7 +77,7 @@ impl EncoderOptions {
     /// Refuses a kernel that this CPU does not have.
     pub(crate) fn check(&self) -> Result<()> {
         match &self.kernel {
-            Some(wanted) if !kernels::names().contains(&wanted.as_str()) => {
+            Some(wanted) if wanted != CANDLE && !kernels::names().contains(&wanted.as_str()) => {
                 Err(Error::Kernel { wanted: wanted.clone(), found: kernels::names() })
             }
             _ => Ok(()),
@@ -94,28 +100,38 @@ pub(crate) fn load(
         return Ok(Box::new(hash::HashEncoder::new(config.hidden_size)));
     }
     let weights = weights.ok_or_else(missing)?;
-    let kernel = kernels::detect(options.kernel.as_deref());
-    let int8 = match options.precision {
-        Precision::F32 => None,
-        Precision::Int8 => Some(no_int8(config, options.device)),
-        Precision::Auto => {
-            let is_stored = weights.is_int8("encoder.layer.0.output.dense.weight");
-            let is_faster = no_int8(config, options.device).is_none() && kernel.is_fast();
-            (is_stored && is_faster).then_some(None)
-        }
+    let on_candle = || -> Result<Box<dyn Encoder>, BundleFault> {
+        Ok(Box::new(candle::CandleEncoder::load(config, pooling, weights, &options.device.open()?)?))
     };
-    match int8 {
-        None => Ok(Box::new(candle::CandleEncoder::load(config, pooling, weights, &options.device.open()?)?)),
-        Some(None) => Ok(Box::new(int8::Int8Encoder::load(config, pooling, weights, kernel)?)),
-        Some(Some(reason)) => Err(BundleFault::Inconsistent {
+    if options.kernel.as_deref() == Some(CANDLE) && matches!(options.precision, Precision::Auto | Precision::F32) {
+        return on_candle();
+    }
+    let kernel = kernels::detect(options.kernel.as_deref());
+    let obstacle = no_kernels(config, options.device);
+    let is_wanted = options.kernel.is_some() || kernel.is_fast();
+    let is_stored_int8 = weights.is_int8("encoder.layer.0.output.dense.weight");
+    let (name, arithmetic) = match options.precision {
+        Precision::Auto | Precision::F32 if obstacle.is_some() || !is_wanted => return on_candle(),
+        Precision::Auto if is_stored_int8 => ("int8", Arithmetic::Int8),
+        Precision::Auto | Precision::F32 => ("f32", Arithmetic::F32),
+        Precision::Bf16 => ("bf16", Arithmetic::Bf16),
+        Precision::Int8 => ("int8", Arithmetic::Int8),
+    };
+    let obstacle = obstacle.or_else(|| {
+        let lacks = arithmetic == Arithmetic::Bf16 && kernel.bf16().is_none();
+        lacks.then(|| format!("needs a CPU with AVX512-BF16; the kernel here is {}", kernel.name()))
+    });
+    match obstacle {
+        None => Ok(Box::new(native::NativeEncoder::load(config, pooling, weights, kernel, arithmetic)?)),
+        Some(reason) => Err(BundleFault::Inconsistent {
             file: "config.json".into(),
-            problem: format!("int8 arithmetic {reason}; use --precision f32"),
+            problem: format!("{name} arithmetic {reason}; use --precision f32"),
         }),
     }
 }
 
-/// Why int8 arithmetic cannot compute this, if it cannot.
-fn no_int8(config: &EncoderConfig, device: Device) -> Option<String> {
+/// Why our own kernels cannot compute this, if they cannot.
+fn no_kernels(config: &EncoderConfig, device: Device) -> Option<String> {
     if !matches!(config.family, Family::Bert | Family::Roberta) {
         return Some(format!("is there for bert and roberta, not for {}", config.family.name()));
     }

@@ -18,6 +18,7 @@ pub(crate) const GROUP: usize = 4;
 
 /// Weights (N, K) of a linear map, packed once when a bundle is opened.
 pub(crate) struct PackedLinear {
+    pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     /// Groups of four along K, the last filled up with zeros.
     pub(crate) groups: usize,
@@ -53,7 +54,7 @@ impl PackedLinear {
             totals[panel][lane] = total as f32 * scales[channel];
             start[panel][lane] = 128 * total;
         }
-        Self { outputs, groups, panels, scales: panels_of(scales), bias: panels_of(bias), totals, start }
+        Self { inputs, outputs, groups, panels, scales: panels_of(scales), bias: panels_of(bias), totals, start }
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn for_checkpoint<'o>(
 ) -> Result<Option<(&'o ZeroShotScheme, NliOutputs)>> {
     let Some(scheme) = &options.scheme else { return Ok(None) };
     let missing = match opened.head_kind {
-        // Only Candle computes with the token types of pairs.
+        // What 8-bit activations do to entailment has not been measured.
         HeadKind::Nli(_) if opened.encoder.precision() == Precision::Int8 => {
             "is for natural-language inference, which has no int8 arithmetic; leave --precision out".into()
         }

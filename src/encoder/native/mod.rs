@@ -1,22 +1,27 @@
-//! BERT and RoBERTa on our own kernels: int8 matrix products, everything between them in f32.
+//! BERT and RoBERTa on our own kernels: matrix products in f32, bf16 or int8, everything between them in f32.
 //!
 //! Windows of a batch lie one after the other in (M, H) rows without padding; only attention looks at more than one row,
 //! and at those of its own window. So a window's vector does not depend on what else is in the batch.
 
+mod linear;
+
 use std::sync::{Mutex, PoisonError};
 
 use crate::encode::{Batch, Window};
-use crate::encoder::weights::Int8Matrix;
-use crate::encoder::{Encoder, EncoderConfig, Pooling, Precision, Weights};
+use crate::encoder::native::linear::{Linear, Rows, Words};
+use crate::encoder::{Encoder, EncoderConfig, Family, Pooling, Precision, Weights};
 use crate::error::{BundleFault, Result};
-use crate::kernels::{AttentionScratch, Finish, HeadLayout, Kernel, PackedLinear, QuantisedRows};
+use crate::kernels::{AttentionScratch, Finish, HeadLayout, Kernel};
+
+pub(super) use linear::Arithmetic;
 
 /// Rows that go through the feed-forward block together: their 4H activations stay in the second-level cache, and they
 /// are enough to make up for fetching the weights again.
 const FEED_FORWARD_ROWS: usize = 64;
 
-pub(crate) struct Int8Encoder {
+pub(crate) struct NativeEncoder {
     kernel: Box<dyn Kernel>,
+    arithmetic: Arithmetic,
     pooling: Pooling,
     /// H
     hidden_size: usize,
@@ -24,9 +29,13 @@ pub(crate) struct Int8Encoder {
     heads: usize,
     intermediate_size: usize,
     epsilon: f32,
-    words: Int8Matrix,
-    /// (positions, H) from the first token's on, the embedding of token type 0 added.
+    words: Words,
+    /// (positions, H) from the first token's on.
     positions: Vec<f32>,
+    /// (token types, H)
+    types: Vec<f32>,
+    /// Whether the two texts of a pair are told apart by their token types.
+    has_types: bool,
     norm: Norm,
     layers: Vec<Layer>,
     scratch: Mutex<Vec<Scratch>>,
@@ -39,18 +48,18 @@ struct Norm {
 
 struct Layer {
     /// Query, key and value in one: (3H, H).
-    query_key_value: PackedLinear,
-    attention_output: PackedLinear,
+    query_key_value: Linear,
+    attention_output: Linear,
     attention_norm: Norm,
-    intermediate: PackedLinear,
-    output: PackedLinear,
+    intermediate: Linear,
+    output: Linear,
     output_norm: Norm,
 }
 
 /// Memory of one forward pass, kept for the next.
 #[derive(Default)]
 struct Scratch {
-    quantised: QuantisedRows,
+    rows: Rows,
     attention: AttentionScratch,
     /// (M, 3H)
     query_key_value: Vec<f32>,
@@ -62,12 +71,13 @@ struct Scratch {
     wide: Vec<f32>,
 }
 
-impl Int8Encoder {
+impl NativeEncoder {
     pub(crate) fn load(
         config: &EncoderConfig,
         pooling: Pooling,
         weights: &Weights<'_>,
         kernel: Box<dyn Kernel>,
+        arithmetic: Arithmetic,
     ) -> Result<Self, BundleFault> {
         let (h, i) = (config.hidden_size, config.intermediate_size);
         let norm = |prefix: String| -> Result<Norm, BundleFault> {
@@ -76,21 +86,8 @@ impl Int8Encoder {
                 bias: weights.f32(&format!("{prefix}.LayerNorm.bias"), &[h])?,
             })
         };
-        let linear = |names: &[String], rows: usize, columns: usize| -> Result<PackedLinear, BundleFault> {
-            let mut all = Int8Matrix { values: Vec::new(), scales: Vec::new() };
-            let mut bias = Vec::new();
-            for name in names {
-                let matrix = weights.int8(&format!("{name}.weight"), rows, columns)?;
-                if all.scales.is_empty() {
-                    all = matrix;
-                } else {
-                    all.values.extend(matrix.values);
-                    all.scales.extend(matrix.scales);
-                }
-                bias.extend(weights.f32(&format!("{name}.bias"), &[rows])?);
-            }
-            Ok(PackedLinear::pack(&all.values, &all.scales, &bias, columns))
-        };
+        let linear =
+            |names: &[String], rows: usize, columns: usize| Linear::load(weights, arithmetic, names, rows, columns);
         let layer = |index: usize| -> Result<Layer, BundleFault> {
             let prefix = format!("encoder.layer.{index}");
             let parts = ["query", "key", "value"].map(|part| format!("{prefix}.attention.self.{part}"));
@@ -106,19 +103,19 @@ impl Int8Encoder {
         let rows = config.first_position + config.max_tokens;
         let mut positions = weights.f32("embeddings.position_embeddings.weight", &[rows, h])?;
         positions.drain(..config.first_position * h);
-        let types = weights.f32("embeddings.token_type_embeddings.weight", &[config.token_types, h])?;
-        for row in positions.chunks_exact_mut(h) {
-            row.iter_mut().zip(&types).for_each(|(number, kind)| *number += kind);
-        }
         Ok(Self {
             kernel,
+            arithmetic,
             pooling,
             hidden_size: h,
             heads: config.heads,
             intermediate_size: i,
             epsilon: config.layer_norm_eps as f32,
-            words: weights.int8("embeddings.word_embeddings.weight", config.vocab_size, h)?,
+            words: Words::load(weights, arithmetic, config.vocab_size, h)?,
             positions,
+            types: weights.f32("embeddings.token_type_embeddings.weight", &[config.token_types, h])?,
+            // RoBERTa's tokenizer gives all tokens one type, whatever the configuration has room for.
+            has_types: config.family == Family::Bert && config.token_types > 1,
             norm: norm("embeddings".into())?,
             layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
             scratch: Mutex::default(),
@@ -128,14 +125,18 @@ impl Int8Encoder {
     /// (M, H): the embeddings of all windows, one after the other.
     fn embed(&self, windows: &[&Window]) -> Vec<f32> {
         let h = self.hidden_size;
-        let ids = || windows.iter().flat_map(|window| window.ids.iter().enumerate());
-        let mut x = Vec::with_capacity(ids().count() * h);
-        for (position, &id) in ids() {
-            let id = id as usize;
-            let scale = self.words.scales[id];
-            let place = &self.positions[position * h..(position + 1) * h];
-            let word = self.words.values[id * h..(id + 1) * h].iter().map(|&step| f32::from(step) * scale);
-            x.extend(word.zip(place).map(|(word, place)| word + place));
+        let tokens: usize = windows.iter().map(|window| window.ids.len()).sum();
+        let mut x = Vec::with_capacity(tokens * h);
+        for window in windows {
+            for (position, &id) in window.ids.iter().enumerate() {
+                let start = x.len();
+                let kind =
+                    if self.has_types { window.type_ids.get(position).map_or(0, |&kind| kind as usize) } else { 0 };
+                let kinds = &self.types[kind * h..(kind + 1) * h];
+                let places = &self.positions[position * h..(position + 1) * h];
+                x.extend(places.iter().zip(kinds).map(|(place, kind)| place + kind));
+                self.words.add(id as usize, &mut x[start..]);
+            }
         }
         self.kernel.layer_norm(&mut x, &self.norm.gain, &self.norm.bias, self.epsilon);
         x
@@ -144,14 +145,12 @@ impl Int8Encoder {
     /// (M, H) hidden states to (M, H) hidden states, in place.
     fn layer(&self, layer: &Layer, windows: &[&Window], x: &mut Vec<f32>, scratch: &mut Scratch) {
         let (h, kernel) = (self.hidden_size, self.kernel.as_ref());
-        let rows = x.len() / h;
-        let Scratch { quantised, attention, query_key_value, context, next, wide } = scratch;
+        let tokens = x.len() / h;
+        let Scratch { rows, attention, query_key_value, context, next, wide } = scratch;
 
-        quantised.resize(rows, h);
-        kernel.quantise(x, quantised);
-        query_key_value.resize(rows * 3 * h, 0.0);
-        kernel.linear(quantised, &layer.query_key_value, Finish::Plain, query_key_value); // (M, 3H)
-        context.resize(rows * h, 0.0);
+        query_key_value.resize(tokens * 3 * h, 0.0);
+        layer.query_key_value.apply(kernel, x, Finish::Plain, rows, query_key_value); // (M, 3H)
+        context.resize(tokens * h, 0.0);
         let size = h / self.heads;
         let mut first = 0;
         for window in windows {
@@ -174,23 +173,16 @@ impl Int8Encoder {
             }
             first += tokens;
         }
-        quantised.resize(rows, h);
-        kernel.quantise(context, quantised);
-        next.resize(rows * h, 0.0);
-        kernel.linear(quantised, &layer.attention_output, Finish::Add(x), next);
+        next.resize(tokens * h, 0.0);
+        layer.attention_output.apply(kernel, context, Finish::Add(x), rows, next);
         kernel.layer_norm(next, &layer.attention_norm.gain, &layer.attention_norm.bias, self.epsilon);
         std::mem::swap(x, next);
 
-        next.resize(rows * h, 0.0);
+        next.resize(tokens * h, 0.0);
         for (x, next) in x.chunks_mut(FEED_FORWARD_ROWS * h).zip(next.chunks_mut(FEED_FORWARD_ROWS * h)) {
-            let rows = x.len() / h;
-            quantised.resize(rows, h);
-            kernel.quantise(x, quantised);
-            wide.resize(rows * self.intermediate_size, 0.0);
-            kernel.linear(quantised, &layer.intermediate, Finish::Gelu, wide);
-            quantised.resize(rows, self.intermediate_size);
-            kernel.quantise(wide, quantised);
-            kernel.linear(quantised, &layer.output, Finish::Add(x), next);
+            wide.resize(x.len() / h * self.intermediate_size, 0.0);
+            layer.intermediate.apply(kernel, x, Finish::Gelu, rows, wide);
+            layer.output.apply(kernel, wide, Finish::Add(x), rows, next);
             kernel.layer_norm(next, &layer.output_norm.gain, &layer.output_norm.bias, self.epsilon);
         }
         std::mem::swap(x, next);
@@ -218,7 +210,7 @@ impl Int8Encoder {
     }
 }
 
-impl Encoder for Int8Encoder {
+impl Encoder for NativeEncoder {
     fn forward(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
         let kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = kept.unwrap_or_default();
@@ -231,10 +223,10 @@ impl Encoder for Int8Encoder {
     }
 
     fn kernel(&self) -> &'static str {
-        self.kernel.name()
+        self.arithmetic.title(self.kernel.as_ref())
     }
 
     fn precision(&self) -> Precision {
-        Precision::Int8
+        self.arithmetic.precision()
     }
 }

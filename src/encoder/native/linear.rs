@@ -1,0 +1,140 @@
+//! Weights in the arithmetic that a bundle is opened with.
+
+use crate::encoder::weights::Int8Matrix;
+use crate::encoder::{Precision, Weights};
+use crate::error::BundleFault;
+use crate::kernels::{Finish, FloatRows, Kernel, PackedBf16, PackedFloats, PackedLinear, QuantisedRows};
+
+/// What the kernels compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::encoder) enum Arithmetic {
+    F32,
+    /// Products in bf16, everything else in f32. The kernel must have them.
+    Bf16,
+    /// Products in int8, everything else in f32.
+    Int8,
+}
+
+impl Arithmetic {
+    pub(super) fn precision(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+            Self::Int8 => Precision::Int8,
+        }
+    }
+
+    /// What computes, for people.
+    pub(super) fn title(self, kernel: &dyn Kernel) -> &'static str {
+        let [int8, f32] = kernel.titles();
+        match self {
+            Self::F32 => f32,
+            Self::Bf16 => kernel.bf16().map_or(f32, |kernel| kernel.title()),
+            Self::Int8 => int8,
+        }
+    }
+}
+
+/// A linear map with its bias, packed.
+pub(super) enum Linear {
+    F32(PackedFloats),
+    Bf16(PackedBf16),
+    Int8(PackedLinear),
+}
+
+/// Memory of one matrix product, kept for the next.
+#[derive(Default)]
+pub(super) struct Rows {
+    quantised: QuantisedRows,
+    floats: FloatRows,
+}
+
+impl Linear {
+    /// The maps of these names, (N, K) each, as one with their outputs side by side.
+    pub(super) fn load(
+        weights: &Weights<'_>,
+        arithmetic: Arithmetic,
+        names: &[String],
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Self, BundleFault> {
+        let mut bias = Vec::new();
+        for name in names {
+            bias.extend(weights.f32(&format!("{name}.bias"), &[outputs])?);
+        }
+        let names = names.iter().map(|name| format!("{name}.weight"));
+        if arithmetic == Arithmetic::Int8 {
+            let mut all = Int8Matrix { values: Vec::new(), scales: Vec::new() };
+            for name in names {
+                let matrix = weights.int8(&name, outputs, inputs)?;
+                if all.scales.is_empty() {
+                    all = matrix;
+                } else {
+                    all.values.extend(matrix.values);
+                    all.scales.extend(matrix.scales);
+                }
+            }
+            return Ok(Self::Int8(PackedLinear::pack(&all.values, &all.scales, &bias, inputs)));
+        }
+        let mut all = Vec::new();
+        for name in names {
+            all.extend(weights.f32(&name, &[outputs, inputs])?);
+        }
+        Ok(match arithmetic {
+            Arithmetic::Bf16 => Self::Bf16(PackedBf16::pack(&all, &bias, inputs)),
+            _ => Self::F32(PackedFloats::pack(&all, &bias, inputs)),
+        })
+    }
+
+    /// `out = finish(b + x · Wᵀ)`: (M, K) to (M, N).
+    pub(super) fn apply(&self, kernel: &dyn Kernel, x: &[f32], finish: Finish<'_>, rows: &mut Rows, out: &mut [f32]) {
+        match self {
+            Self::F32(weights) => kernel.linear_f32(x, weights, finish, &mut rows.floats, out),
+            Self::Bf16(weights) => match kernel.bf16() {
+                Some(kernel) => kernel.linear(x, weights, finish, &mut rows.floats, out),
+                None => unreachable!("weights are packed in bf16 for kernels that have its products"),
+            },
+            Self::Int8(weights) => {
+                rows.quantised.resize(x.len() / weights.inputs, weights.inputs);
+                kernel.quantise(x, &mut rows.quantised);
+                kernel.linear(&rows.quantised, weights, finish, out);
+            }
+        }
+    }
+}
+
+/// The embeddings of the pieces, as they are stored: int8 rows with a scale each, or f32.
+pub(super) enum Words {
+    F32(Vec<f32>),
+    Int8(Int8Matrix),
+}
+
+impl Words {
+    /// (V, H). Floats become int8 where the arithmetic is.
+    pub(super) fn load(
+        weights: &Weights<'_>,
+        arithmetic: Arithmetic,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Self, BundleFault> {
+        const NAME: &str = "embeddings.word_embeddings.weight";
+        Ok(if arithmetic == Arithmetic::Int8 || weights.is_int8(NAME) {
+            Self::Int8(weights.int8(NAME, rows, columns)?)
+        } else {
+            Self::F32(weights.f32(NAME, &[rows, columns])?)
+        })
+    }
+
+    /// Adds the embedding of a piece to H numbers.
+    pub(super) fn add(&self, id: usize, numbers: &mut [f32]) {
+        let h = numbers.len();
+        let span = id * h..(id + 1) * h;
+        match self {
+            Self::F32(words) => numbers.iter_mut().zip(&words[span]).for_each(|(number, word)| *number += word),
+            Self::Int8(Int8Matrix { values, scales }) => {
+                let steps = numbers.iter_mut().zip(&values[span]);
+                steps.for_each(|(number, &step)| *number += f32::from(step) * scales[id]);
+            }
+        }
+    }
+}
