@@ -1,6 +1,7 @@
 //! The kernel for 64-bit ARM with dot products of bytes (`sdot`): a type that [`available`] makes only after it has seen
 //! the CPU's instructions.
 
+mod integers;
 mod register;
 
 use std::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, veorq_s8, vld1q_s8, vld1q_s32, vst1q_s32};
