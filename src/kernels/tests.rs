@@ -1,9 +1,10 @@
 //! One suite for all kernels: whatever the CPU offers must give the bits of the scalar reference.
 
+mod attention;
+
 use crate::kernels::pack::{PackedLinear, QuantisedRows, Step};
-use crate::kernels::portable::AttentionScratch;
 use crate::kernels::scalar::Scalar;
-use crate::kernels::{Finish, HeadLayout, Kernel, available, measure_peak};
+use crate::kernels::{Finish, Kernel, available, measure_peak};
 
 /// SplitMix64 (Steele et al. 2014).
 struct Random(u64);
@@ -224,64 +225,5 @@ fn the_peak_is_measured_with_every_kernel() {
         assert_eq!(kernel.fuse(100), (count, expected), "{}", kernel.name());
         let peak = measure_peak(Some(kernel.short_name()));
         assert!(peak.int8 > 0.0 && peak.int8.is_finite() && peak.f32 > 0.0 && peak.f32.is_finite(), "{peak:?}");
-    }
-}
-
-/// Attention in f64, by the book (Vaswani et al. 2017).
-fn attention_f64(qkv: &[f32], layout: HeadLayout) -> Vec<f64> {
-    let HeadLayout { tokens, stride, query, key, value, size, .. } = layout;
-    let at = |token: usize, offset: usize| f64::from(qkv[token * stride + offset]);
-    let mut out = Vec::new();
-    for row in 0..tokens {
-        let scores: Vec<f64> = (0..tokens)
-            .map(|other| (0..size).map(|d| at(row, query + d) * at(other, key + d)).sum::<f64>() / (size as f64).sqrt())
-            .collect();
-        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let powers: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
-        let sum: f64 = powers.iter().sum();
-        out.extend((0..size).map(|d| (0..tokens).map(|other| powers[other] * at(other, value + d)).sum::<f64>() / sum));
-    }
-    out
-}
-
-#[test]
-fn attention_is_right_and_has_the_same_bits() {
-    /// f32 sums of some hundred products of numbers up to 3.
-    const TOLERANCE: f64 = 5e-6;
-    let mut random = Random(4);
-    let mut scratch = AttentionScratch::default();
-    let mut shapes =
-        vec![(1, 8), (2, 32), (3, 32), (4, 64), (5, 33), (16, 32), (31, 32), (33, 16), (70, 32), (256, 32)];
-    shapes.extend((0..40).map(|_| (1 + random.below(70), 1 + random.below(80))));
-    for (tokens, size) in shapes {
-        let hidden = size + 5;
-        let layout = HeadLayout {
-            tokens,
-            stride: 3 * hidden,
-            query: 2,
-            key: hidden + 1,
-            value: 2 * hidden + 3,
-            size,
-            out_stride: hidden,
-            out: 4,
-        };
-        let qkv: Vec<f32> = random.floats(tokens * layout.stride).iter().map(|value| value * 3.0).collect();
-        let mut expected = vec![7.0; tokens * hidden];
-        Scalar.attention(&qkv, layout, &mut scratch, &mut expected);
-        let exact = attention_f64(&qkv, layout);
-        for (row, (line, exact)) in expected.chunks(hidden).zip(exact.chunks(size)).enumerate() {
-            for (found, exact) in line[4..4 + size].iter().zip(exact) {
-                assert!(
-                    (f64::from(*found) - exact).abs() < TOLERANCE,
-                    "T {tokens}, size {size}, row {row}: {found}, {exact}"
-                );
-            }
-            assert!(line[..4].iter().chain(&line[4 + size..]).all(|&value| value == 7.0), "nothing else is written");
-        }
-        for kernel in fast_kernels() {
-            let mut found = vec![7.0; tokens * hidden];
-            kernel.attention(&qkv, layout, &mut scratch, &mut found);
-            assert_same(&format!("{}, T {tokens}, size {size}", kernel.name()), &found, &expected);
-        }
     }
 }

@@ -16,7 +16,7 @@ const QUARTER: usize = 4;
 pub(super) struct NeonIntegers(pub(super) [int32x4_t; LANES / QUARTER]);
 
 impl Integers for NeonIntegers {
-    /// Of each quarter two registers: sums of the low and of the high numbers of its pairs side by side.
+    /// Of each quarter two registers: of its first and its last two pairs, low and high numbers apart until [`Self::total`].
     type Sums = [[int32x4_t; 2]; LANES / QUARTER];
 
     #[inline(always)]
