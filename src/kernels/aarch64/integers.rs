@@ -3,8 +3,8 @@
 //! The methods are compiled into functions that have the features; they are used nowhere else.
 
 use std::arch::aarch64::{
-    int32x4_t, vdupq_n_s32, vget_low_s16, vld1q_s32, vmlal_high_s16, vmlal_s16, vpaddq_s32, vreinterpretq_s16_s32,
-    vst1q_s32,
+    int32x4_t, vaddq_s32, vdupq_n_s32, vget_low_s16, vld1q_s32, vmlal_high_s16, vmlal_s16, vpaddq_s32,
+    vreinterpretq_s16_s32, vst1q_s32,
 };
 
 use crate::kernels::portable::{IntegerLane, Integers, LANES};
@@ -69,6 +69,16 @@ impl Integers for NeonIntegers {
         for quarter in 0..LANES / QUARTER {
             // SAFETY: as above.
             out.0[quarter] = unsafe { vpaddq_s32(sums[quarter][0], sums[quarter][1]) };
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        let mut out = Self::splat(0);
+        for quarter in 0..LANES / QUARTER {
+            // SAFETY: as above.
+            out.0[quarter] = unsafe { vaddq_s32(self.0[quarter], other.0[quarter]) };
         }
         out
     }

@@ -16,6 +16,7 @@ pub(in crate::kernels) trait Integers: Copy {
     /// Adds to each sum the products of two pairs: low with low, high with high.
     fn add_products(sums: Self::Sums, pairs: Self, others: Self) -> Self::Sums;
     fn total(sums: Self::Sums) -> Self;
+    fn add(self, other: Self) -> Self;
     /// Number j of register i to number i of register j.
     #[inline(always)]
     fn transpose(square: &mut [Self; LANES]) {
@@ -71,5 +72,10 @@ impl Integers for IntegerLane {
     #[inline(always)]
     fn total(sums: Self) -> Self {
         sums
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        std::array::from_fn(|index| self[index].wrapping_add(other[index]))
     }
 }

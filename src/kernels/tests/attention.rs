@@ -100,6 +100,33 @@ fn the_largest_sums_do_not_wrap_around() {
 }
 
 #[test]
+fn many_faint_weights_lose_no_more_than_half_a_step_each() {
+    const TOKENS: usize = 256;
+    const SIZE: usize = 32;
+    let mut scratch = AttentionScratch::default();
+    let layout = layout(TOKENS, SIZE);
+    let mut qkv = vec![0.0; TOKENS * layout.stride];
+    for (token, row) in qkv.chunks_mut(layout.stride).enumerate() {
+        row[layout.query..][..SIZE].fill(1.0);
+        row[layout.value..][..SIZE].fill(if token == 0 { 1.0 } else { -1.0 });
+    }
+    let mut worst = 0.0f64;
+    // From 2^-12 to 2^-18 of the first key's weight on each of the others.
+    for step in 0..=60 {
+        let bits = 12.0 + f64::from(step) / 10.0;
+        qkv[layout.key..][..SIZE].fill((bits * std::f64::consts::LN_2 / (SIZE as f64).sqrt()) as f32);
+        let others = (TOKENS - 1) as f64 * (-bits).exp2();
+        let exact = (1.0 - others) / (1.0 + others);
+        for found in attended(&format!("faint by {bits}"), &qkv, layout, &mut scratch) {
+            worst = worst.max((f64::from(found) - exact).abs());
+        }
+    }
+    // It is met where they are just below half a step.
+    let bound = TOKENS as f64 / 65_536.0;
+    assert!((bound * 0.9..bound + 1e-4).contains(&worst), "{worst} of {bound}");
+}
+
+#[test]
 fn numbers_that_are_none_end_nothing() {
     let mut random = Random(7);
     let mut scratch = AttentionScratch::default();

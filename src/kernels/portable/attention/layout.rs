@@ -1,8 +1,11 @@
 //! Queries, keys and values of one head as integers, laid out so that every loop reads them front to back.
 
 use crate::kernels::HeadLayout;
-use crate::kernels::portable::attention::{MOST, MOST_TOGETHER};
+use crate::kernels::portable::attention::{MIDDLE, MOST_TOGETHER};
 use crate::kernels::portable::{IntegerLane, Integers, LANES, Lane, ROUNDER, Register, load, reduce_max};
+
+/// The largest of queries, keys and values: the largest 16-bit integer.
+const MOST: f32 = 32_767.0;
 
 /// Memory of one attention head, kept between calls.
 #[derive(Default)]
@@ -13,6 +16,8 @@ pub(crate) struct AttentionScratch {
     pub(super) keys: Vec<IntegerLane>,
     /// [16 dimensions][pair of tokens]: a dimension a lane.
     pub(super) values: Vec<IntegerLane>,
+    /// [16 dimensions]: sum of the values, times [`MIDDLE`].
+    pub(super) middles: Vec<IntegerLane>,
     /// [lane of a group][key]: a query a lane.
     pub(super) scores: Vec<Lane>,
     /// [lane of a group][pair of keys]: a query a lane.
@@ -35,6 +40,7 @@ impl AttentionScratch {
         self.queries.resize(columns * size.div_ceil(2), [0; LANES]);
         self.keys.resize(columns * size.div_ceil(2), [0; LANES]);
         self.values.resize(pairs * size.div_ceil(LANES), [0; LANES]);
+        self.middles.resize(size.div_ceil(LANES), [0; LANES]);
         let lanes = if R::TWO_FIT { 2 } else { 1 };
         self.scores.resize(lanes * tokens, [0.0; LANES]);
         self.weights.resize(lanes * pairs, [0; LANES]);
@@ -50,7 +56,7 @@ impl AttentionScratch {
         let value_step = Step::new(largest[2], most.min(MOST));
         lay_out_tokens::<R>(qkv, layout, layout.query, query_step.inverse, &mut self.queries);
         lay_out_tokens::<R>(qkv, layout, layout.key, key_step.inverse, &mut self.keys);
-        lay_out_dimensions::<R>(qkv, layout, value_step.inverse, &mut self.values);
+        lay_out_dimensions::<R>(qkv, layout, value_step.inverse, &mut self.values, &mut self.middles);
         let score = query_step.size * key_step.size * std::f32::consts::LOG2_E / (size as f32).sqrt();
         Steps { score, value: value_step.size }
     }
@@ -128,12 +134,21 @@ fn lay_out_tokens<R: Register>(
     }
 }
 
-/// Rounded values, a dimension a lane: two neighbouring tokens a pair.
+/// Rounded values, a dimension a lane: two neighbouring tokens a pair; and their sums times [`MIDDLE`].
 #[inline(always)]
-fn lay_out_dimensions<R: Register>(qkv: &[f32], layout: HeadLayout, inverse: f32, values: &mut [IntegerLane]) {
+fn lay_out_dimensions<R: Register>(
+    qkv: &[f32],
+    layout: HeadLayout,
+    inverse: f32,
+    values: &mut [IntegerLane],
+    middles: &mut [IntegerLane],
+) {
     let HeadLayout { tokens, stride, value, size, .. } = layout;
     let (inverse, rounder) = (R::splat(inverse), R::splat(ROUNDER));
-    for (lane, pairs) in values.chunks_exact_mut(tokens.div_ceil(2)).enumerate() {
+    // Half of the middle, which is no signed 16-bit integer itself.
+    let halves = R::Integers::splat((MIDDLE as i32 / 2) << 16 | MIDDLE as i32 / 2);
+    for ((lane, pairs), middles) in values.chunks_exact_mut(tokens.div_ceil(2)).enumerate().zip(middles) {
+        let mut sums = R::Integers::no_sums();
         let count = LANES.min(size - lane * LANES);
         let start = value + lane * LANES;
         for (pair, target) in pairs.iter_mut().enumerate() {
@@ -143,7 +158,11 @@ fn lay_out_dimensions<R: Register>(qkv: &[f32], layout: HeadLayout, inverse: f32
             if token + 1 < tokens {
                 high = load::<R>(&qkv[(token + 1) * stride + start..][..count]).mul_add(inverse, rounder);
             }
-            R::pair(low, high).store(target);
+            let pair = R::pair(low, high);
+            pair.store(target);
+            sums = R::Integers::add_products(sums, pair, halves);
         }
+        let half = R::Integers::total(sums);
+        half.add(half).store(middles);
     }
 }

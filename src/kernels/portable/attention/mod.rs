@@ -4,9 +4,9 @@
 //! weights of each query; the steps leave so much room that no sum of products goes beyond 32 bits. A lane holds 16
 //! queries while their weights are made, so largest scores and sums of weights need nothing from other lanes.
 //!
-//! With Q, K and V the largest |x| of each, a score is wrong by at most `size` · Q · K / 46,000, and the output by twice
-//! that times V, and by V · (1 / 16,000 + T / 2^18) for the rounding of values and weights, or T / 2^16 instead of
-//! T / 2^18 where fewer than eight keys have most of the weight. Errors mostly cancel; see the tests.
+//! With Q, K and V the largest |x| of each, a score is wrong by at most `size` · Q · K / 32,000, and the output by twice
+//! that times V, and by V · (1 / 14,000 + T / 2^18) for the rounding of values and weights, or T / 2^16 instead of
+//! T / 2^18 where one key has most of the weight. Errors mostly cancel; see the tests.
 
 mod layout;
 
@@ -15,8 +15,11 @@ pub(crate) use crate::kernels::portable::attention::layout::AttentionScratch;
 use crate::kernels::portable::attention::layout::Steps;
 use crate::kernels::portable::{IntegerLane, Integers, LANES, Lane, ROUNDER, Register, functions};
 
-/// The largest weight: the largest 16-bit integer.
-const MOST: f32 = 32_767.0;
+/// The largest weight: the largest unsigned 16-bit integer.
+const MOST_ALONE: f32 = 65_535.0;
+
+/// What a weight is stored less, so that a signed 16-bit integer holds it.
+const MIDDLE: f32 = 32_768.0;
 
 /// The largest sum of the weights of one query, before they are rounded. 2^31 bounds it times the largest value, so more
 /// would round values more coarsely, and less would round weights so: either costs about 1e-4 of the largest value.
@@ -87,13 +90,13 @@ impl AttentionScratch {
             R::splat(steps.value).div(totals).store(&mut scales);
             let first = (lane + side) * LANES;
             let lanes = size.div_ceil(LANES);
-            let mut place = Place { first, rows: LANES.min(tokens - first), lane: 0 };
+            let mut place = Place { first, rows: LANES.min(tokens - first), lane: 0, scales };
             while place.lane < lanes {
                 if R::TWO_FIT && place.lane + 2 <= lanes {
-                    mix::<R, 2>(weights, &self.values, &scales, place, layout, out);
+                    mix::<R, 2>(weights, &self.values, &self.middles, &place, layout, out);
                     place.lane += 2;
                 } else {
-                    mix::<R, 1>(weights, &self.values, &scales, place, layout, out);
+                    mix::<R, 1>(weights, &self.values, &self.middles, &place, layout, out);
                     place.lane += 1;
                 }
             }
@@ -101,12 +104,13 @@ impl AttentionScratch {
     }
 }
 
-/// Sums of products of ROWS lanes of `singles`, from `at` on, each with all of N times 16 lanes of `lanes`.
+/// Sums of products of ROWS lanes of `singles`, from `at` on, each with all of N times 16 lanes of `lanes`; and `moved`.
 #[inline(always)]
 fn products<R: Register, const ROWS: usize, const N: usize>(
     singles: &[IntegerLane],
     at: usize,
     lanes: &[&[IntegerLane]; N],
+    moved: &[R::Integers; N],
 ) -> [[R; N]; ROWS] {
     let lanes: [&[IntegerLane]; N] = std::array::from_fn(|lane| &lanes[lane][..singles.len()]);
     let mut sums = [[R::Integers::no_sums(); N]; ROWS];
@@ -126,7 +130,7 @@ fn products<R: Register, const ROWS: usize, const N: usize>(
     let mut numbers = [[R::splat(0.0); N]; ROWS];
     for row in 0..ROWS {
         for lane in 0..N {
-            numbers[row][lane] = R::of_integers(R::Integers::total(sums[row][lane]));
+            numbers[row][lane] = R::of_integers(R::Integers::total(sums[row][lane]).add(moved[lane]));
         }
     }
     numbers
@@ -143,7 +147,7 @@ fn score<R: Register, const ROWS: usize, const N: usize>(
     scores: &mut [Lane],
     best: &mut [R; N],
 ) {
-    let numbers = products::<R, ROWS, N>(keys, at, queries);
+    let numbers = products::<R, ROWS, N>(keys, at, queries, &[R::Integers::splat(0); N]);
     for row in 0..ROWS {
         if at + row < rows {
             for lane in 0..N {
@@ -163,9 +167,10 @@ fn weigh<R: Register>(scores: &mut [Lane], best: R, step: R, weights: &mut [Inte
         power.store(lane);
         sum = sum.add(power);
     }
-    let factor = R::splat(MOST_TOGETHER as f32).div(sum).smaller(R::splat(MOST));
-    let rounder = R::splat(ROUNDER);
+    let factor = R::splat(MOST_TOGETHER as f32).div(sum).smaller(R::splat(MOST_ALONE));
+    let rounder = R::splat(ROUNDER - MIDDLE);
     let ones = R::Integers::splat(1 << 16 | 1);
+    let count = weights.len() as i32;
     let mut totals = R::Integers::no_sums();
     for (lanes, target) in scores.chunks(2).zip(weights) {
         let low = R::load(&lanes[0]).mul_add(factor, rounder);
@@ -174,47 +179,52 @@ fn weigh<R: Register>(scores: &mut [Lane], best: R, step: R, weights: &mut [Inte
         pair.store(target);
         totals = R::Integers::add_products(totals, pair, ones);
     }
-    R::of_integers(R::Integers::total(totals))
+    let middles = R::Integers::splat(2 * MIDDLE as i32 * count);
+    R::of_integers(R::Integers::total(totals).add(middles))
 }
 
-/// Rows and lanes of the output.
-#[derive(Clone, Copy)]
+/// Rows and lanes of the output, and what one step of each row stands for.
 struct Place {
     first: usize,
     rows: usize,
     lane: usize,
+    scales: Lane,
 }
 
-/// Values mixed by the weights of up to 16 queries, each times its scale: N lanes of the output.
+/// Values mixed by the weights of up to 16 queries, times their scales: N lanes of the output.
 #[inline(always)]
 fn mix<R: Register, const N: usize>(
     weights: &[IntegerLane],
     values: &[IntegerLane],
-    scales: &Lane,
-    place: Place,
+    middles: &[IntegerLane],
+    place: &Place,
     layout: HeadLayout,
     out: &mut [f32],
 ) {
     let pairs = weights.len();
     let values: [&[IntegerLane]; N] = std::array::from_fn(|lane| &values[(place.lane + lane) * pairs..][..pairs]);
-    tiles!(R, place.rows, at, ROWS => mix_rows::<R, ROWS, N>(weights, &values, at, scales, place, layout, out));
+    let mut moved = [R::Integers::splat(0); N];
+    for lane in 0..N {
+        moved[lane] = R::Integers::load(&middles[place.lane + lane]);
+    }
+    tiles!(R, place.rows, at, ROWS => mix_rows::<R, ROWS, N>(weights, &values, &moved, at, place, layout, out));
 }
 
 #[inline(always)]
 fn mix_rows<R: Register, const ROWS: usize, const N: usize>(
     weights: &[IntegerLane],
     values: &[&[IntegerLane]; N],
+    moved: &[R::Integers; N],
     at: usize,
-    scales: &Lane,
-    place: Place,
+    place: &Place,
     layout: HeadLayout,
     out: &mut [f32],
 ) {
-    let mixed = products::<R, ROWS, N>(weights, at, values);
+    let mixed = products::<R, ROWS, N>(weights, at, values, moved);
     for row in 0..ROWS {
         if at + row < place.rows {
             for lane in 0..N {
-                let numbers = mixed[row][lane].mul(R::splat(scales[at + row]));
+                let numbers = mixed[row][lane].mul(R::splat(place.scales[at + row]));
                 let from = (place.lane + lane) * LANES;
                 let start = (place.first + at + row) * layout.out_stride + layout.out + from;
                 let target = &mut out[start..start + (layout.size - from).min(LANES)];
