@@ -1,4 +1,4 @@
-//! BERT and RoBERTa on our own kernels: int8 matrix products, everything between them in f32.
+//! BERT and RoBERTa on our own kernels: int8 matrix products, attention on 16-bit integers, everything else in f32.
 //!
 //! Windows of a batch lie one after the other in (M, H) rows without padding; only attention looks at more than one row,
 //! and at those of its own window. So a window's vector does not depend on what else is in the batch.

@@ -80,7 +80,8 @@ pub(crate) trait Kernel: Send + Sync {
     /// Layer normalisation of each row of `gain.len()` numbers, in place.
     fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32);
 
-    /// Scaled dot-product attention of one head over one sequence; writes nothing but the head's own columns of `out`.
+    /// Scaled dot-product attention of one head over one sequence, on 16-bit integers; writes nothing but the head's own
+    /// columns of `out`. Numbers that are not finite make the head's output of this sequence meaningless.
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]);
 
     /// Multiplies and adds f32 numbers in registers alone, `rounds` times; returns how many, and a number that depends on all.

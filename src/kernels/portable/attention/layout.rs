@@ -146,7 +146,7 @@ fn lay_out_dimensions<R: Register>(
     let HeadLayout { tokens, stride, value, size, .. } = layout;
     let (inverse, rounder) = (R::splat(inverse), R::splat(ROUNDER));
     // Half of the middle, which is no signed 16-bit integer itself.
-    let halves = R::Integers::splat((MIDDLE as i32 / 2) << 16 | MIDDLE as i32 / 2);
+    let halves = R::Integers::splat((MIDDLE as i32 / 2) * 0x1_0001);
     for ((lane, pairs), middles) in values.chunks_exact_mut(tokens.div_ceil(2)).enumerate().zip(middles) {
         let mut sums = R::Integers::no_sums();
         let count = LANES.min(size - lane * LANES);

@@ -169,7 +169,7 @@ fn weigh<R: Register>(scores: &mut [Lane], best: R, step: R, weights: &mut [Inte
     }
     let factor = R::splat(MOST_TOGETHER as f32).div(sum).smaller(R::splat(MOST_ALONE));
     let rounder = R::splat(ROUNDER - MIDDLE);
-    let ones = R::Integers::splat(1 << 16 | 1);
+    let ones = R::Integers::splat(0x1_0001);
     let count = weights.len() as i32;
     let mut totals = R::Integers::no_sums();
     for (lanes, target) in scores.chunks(2).zip(weights) {
