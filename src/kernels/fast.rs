@@ -111,6 +111,15 @@ macro_rules! kernel {
                 unsafe { inner(qkv, layout, scratch, out) }
             }
 
+            fn attention_f32(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut FloatScratch, out: &mut [f32]) {
+                #[target_feature(enable = $features)]
+                fn inner(qkv: &[f32], layout: HeadLayout, scratch: &mut FloatScratch, out: &mut [f32]) {
+                    portable::attention_f32::<$register>(qkv, layout, scratch, out);
+                }
+                // SAFETY: as above.
+                unsafe { inner(qkv, layout, scratch, out) }
+            }
+
             fn fuse(&self, rounds: usize) -> (u64, f32) {
                 #[target_feature(enable = $features)]
                 fn inner(rounds: usize) -> (u64, f32) {

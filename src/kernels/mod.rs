@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use pack::{FloatRows, PackedBf16, PackedFloats, PackedLinear, QuantisedRows};
 pub use peak::Peak;
 pub(crate) use peak::measure_peak;
-pub(crate) use portable::AttentionScratch;
+pub(crate) use portable::{AttentionScratch, FloatScratch};
 
 /// Where one attention head finds its numbers in the rows of a sequence, (T, `stride`) with query, key and value at their
 /// offsets, `size` numbers each, and where it leaves its own: (T, `out_stride`) from offset `out` on.
@@ -87,8 +87,12 @@ pub(crate) trait Kernel: Send + Sync {
     /// Layer normalisation of each row of `gain.len()` numbers, in place.
     fn layer_norm(&self, x: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32);
 
-    /// Scaled dot-product attention of one head over one sequence; writes nothing but the head's own columns of `out`.
+    /// Scaled dot-product attention of one head over one sequence, on 16-bit integers; writes nothing but the head's own
+    /// columns of `out`. Numbers that are not finite make the head's output of this sequence meaningless.
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]);
+
+    /// The same in f32.
+    fn attention_f32(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut FloatScratch, out: &mut [f32]);
 
     /// Multiplies and adds f32 numbers in registers alone, `rounds` times; returns how many, and a number that depends on all.
     fn fuse(&self, rounds: usize) -> (u64, f32);

@@ -1,7 +1,7 @@
 //! The reference: no instructions beyond those every CPU of the target has. It defines what the others must give.
 
 use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats};
-use crate::kernels::portable::{self, AttentionScratch, Lane};
+use crate::kernels::portable::{self, AttentionScratch, FloatScratch, Lane};
 use crate::kernels::{Finish, HeadLayout, Kernel, PackedLinear, QuantisedRows};
 
 /// Runs everywhere.
@@ -53,6 +53,10 @@ impl Kernel for Scalar {
 
     fn attention(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut AttentionScratch, out: &mut [f32]) {
         portable::attention::<Lane>(qkv, layout, scratch, out);
+    }
+
+    fn attention_f32(&self, qkv: &[f32], layout: HeadLayout, scratch: &mut FloatScratch, out: &mut [f32]) {
+        portable::attention_f32::<Lane>(qkv, layout, scratch, out);
     }
 
     fn fuse(&self, rounds: usize) -> (u64, f32) {

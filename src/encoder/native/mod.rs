@@ -1,4 +1,5 @@
-//! BERT and RoBERTa on our own kernels: matrix products in f32, bf16 or int8, everything between them in f32.
+//! BERT and RoBERTa on our own kernels: matrix products in f32, bf16 or int8; attention in f32 or, with int8, on 16-bit
+//! integers; everything else in f32.
 //!
 //! Windows of a batch lie one after the other in (M, H) rows without padding; only attention looks at more than one row,
 //! and at those of its own window. So a window's vector does not depend on what else is in the batch.
@@ -11,7 +12,7 @@ use crate::encode::{Batch, Window};
 use crate::encoder::native::linear::{Linear, Rows, Words};
 use crate::encoder::{Encoder, EncoderConfig, Family, Pooling, Precision, Weights};
 use crate::error::{BundleFault, Result};
-use crate::kernels::{AttentionScratch, Finish, HeadLayout, Kernel};
+use crate::kernels::{AttentionScratch, Finish, FloatScratch, HeadLayout, Kernel};
 
 pub(super) use linear::Arithmetic;
 
@@ -61,6 +62,7 @@ struct Layer {
 struct Scratch {
     rows: Rows,
     attention: AttentionScratch,
+    attention_f32: FloatScratch,
     /// (M, 3H)
     query_key_value: Vec<f32>,
     /// (M, H)
@@ -146,7 +148,7 @@ impl NativeEncoder {
     fn layer(&self, layer: &Layer, windows: &[&Window], x: &mut Vec<f32>, scratch: &mut Scratch) {
         let (h, kernel) = (self.hidden_size, self.kernel.as_ref());
         let tokens = x.len() / h;
-        let Scratch { rows, attention, query_key_value, context, next, wide } = scratch;
+        let Scratch { rows, attention, attention_f32, query_key_value, context, next, wide } = scratch;
 
         query_key_value.resize(tokens * 3 * h, 0.0);
         layer.query_key_value.apply(kernel, x, Finish::Plain, rows, query_key_value); // (M, 3H)
@@ -169,7 +171,11 @@ impl NativeEncoder {
                     out_stride: h,
                     out: column,
                 };
-                kernel.attention(own, layout, attention, own_context);
+                if self.arithmetic == Arithmetic::Int8 {
+                    kernel.attention(own, layout, attention, own_context);
+                } else {
+                    kernel.attention_f32(own, layout, attention_f32, own_context);
+                }
             }
             first += tokens;
         }

@@ -1,6 +1,7 @@
 //! The kernel for 64-bit ARM with dot products of bytes (`sdot`): a type that [`available`] makes only after it has seen
 //! the CPU's instructions.
 
+mod integers;
 mod register;
 
 use std::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, veorq_s8, vld1q_s8, vld1q_s32, vst1q_s32};
@@ -9,7 +10,7 @@ use std::arch::{asm, is_aarch64_feature_detected};
 use crate::kernels::aarch64::register::Neon;
 use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
-use crate::kernels::portable::{self, AttentionScratch};
+use crate::kernels::portable::{self, AttentionScratch, FloatScratch};
 use crate::kernels::{Finish, HeadLayout, Kernel};
 
 /// Rows that have their sums in registers at once.

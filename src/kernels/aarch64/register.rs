@@ -3,17 +3,18 @@
 //! The methods are compiled into functions that have the features; they are used nowhere else.
 
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32, vcltzq_f32, vcvtq_f32_s32, vdivq_f32,
-    vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1q_f32, vld1q_s32, vmulq_f32, vreinterpretq_f32_s32, vreinterpretq_s32_f32,
-    vshlq_n_s32, vst1q_f32, vsubq_f32,
+    float32x4_t, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_f32_s32, vdivq_f32, vdupq_n_f32,
+    vfmaq_f32, vld1q_f32, vmulq_f32, vreinterpretq_f32_s32, vreinterpretq_s32_f32, vshlq_n_s32, vsliq_n_s32, vst1q_f32,
+    vsubq_f32,
 };
 
-use crate::kernels::portable::{LANES, Lane, Register};
+use crate::kernels::aarch64::integers::NeonIntegers;
+use crate::kernels::portable::{Integers, LANES, Lane, Register};
 
-/// Bits of 1.0: the exponent that 2^0 has.
-const ONE: i32 = 0x3f80_0000;
 /// Place of the exponent in a number.
 const EXPONENT: i32 = 23;
+/// Place of the upper half of 32 bits.
+const HALF: i32 = 16;
 /// Numbers in one register.
 const QUARTER: usize = 4;
 
@@ -33,7 +34,9 @@ macro_rules! quarters {
 }
 
 impl Register for Neon {
-    const EIGHT_FIT: bool = false;
+    type Integers = NeonIntegers;
+    const ROWS: usize = 2;
+    const TWO_FIT: bool = false;
 
     #[inline(always)]
     fn splat(number: f32) -> Self {
@@ -57,10 +60,21 @@ impl Register for Neon {
     }
 
     #[inline(always)]
-    fn of_integers(integers: &[i32; LANES]) -> Self {
-        let lanes = integers.as_chunks::<QUARTER>().0;
-        // 4 numbers are read from each array of 4.
-        quarters!(quarter => vcvtq_f32_s32(vld1q_s32(lanes[quarter].as_ptr())))
+    fn of_integers(integers: NeonIntegers) -> Self {
+        quarters!(quarter => vcvtq_f32_s32(integers.0[quarter]))
+    }
+
+    #[inline(always)]
+    fn pair(low: Self, high: Self) -> NeonIntegers {
+        let mut out = NeonIntegers::splat(0);
+        for quarter in 0..LANES / QUARTER {
+            // SAFETY: as above.
+            out.0[quarter] = unsafe {
+                let [low, high] = [vreinterpretq_s32_f32(low.0[quarter]), vreinterpretq_s32_f32(high.0[quarter])];
+                vsliq_n_s32::<HALF>(low, high)
+            };
+        }
+        out
     }
 
     #[inline(always)]
@@ -105,15 +119,10 @@ impl Register for Neon {
     }
 
     #[inline(always)]
-    fn where_negative(self, then: Self, otherwise: Self) -> Self {
-        quarters!(quarter => vbslq_f32(vcltzq_f32(self.0[quarter]), then.0[quarter], otherwise.0[quarter]))
-    }
-
-    #[inline(always)]
-    fn power_of_two(self) -> Self {
+    fn times_power_of_two(self, other: Self) -> Self {
         quarters!(quarter => {
-            let exponent = vshlq_n_s32::<EXPONENT>(vreinterpretq_s32_f32(self.0[quarter]));
-            vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(ONE)))
+            let exponent = vshlq_n_s32::<EXPONENT>(vreinterpretq_s32_f32(other.0[quarter]));
+            vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(self.0[quarter]), exponent))
         })
     }
 }

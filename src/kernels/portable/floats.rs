@@ -23,12 +23,12 @@ pub(in crate::kernels) fn linear<R: Register>(
     let count = x.len() / inputs;
     block_up(x, inputs, &mut rows.floats);
     let panels = weights.bias.len();
-    let paired = if R::EIGHT_FIT { panels / PANELS * PANELS } else { 0 };
+    let paired = if R::TWO_FIT { panels / PANELS * PANELS } else { 0 };
     for panel in (0..paired).step_by(PANELS) {
         columns::<R, BLOCK, PANELS>(rows, count, weights, panel, finish, out);
     }
     for panel in paired..panels {
-        if R::EIGHT_FIT {
+        if R::TWO_FIT {
             columns::<R, BLOCK, 1>(rows, count, weights, panel, finish, out);
         } else {
             columns::<R, HALF, 1>(rows, count, weights, panel, finish, out);

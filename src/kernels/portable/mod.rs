@@ -5,15 +5,20 @@
 //! instructions: not in its last bit.
 
 mod attention;
+mod attention_f32;
 mod floats;
 mod functions;
+mod integers;
 mod rows;
 
 pub(crate) use attention::AttentionScratch;
 pub(super) use attention::attention;
+pub(crate) use attention_f32::FloatScratch;
+pub(super) use attention_f32::attention as attention_f32;
 pub(super) use floats::linear as linear_f32;
 #[cfg(test)]
 pub(super) use functions::erf;
+pub(super) use integers::{IntegerLane, Integers};
 pub(super) use rows::{finish_lane, layer_norm, quantise, write_lane};
 
 /// f32 numbers that are worked on at once.
@@ -27,14 +32,19 @@ pub(super) type Lane = [f32; LANES];
 /// 16 numbers in registers: the compiler does not keep them there by itself, and where it tries, it reads and writes
 /// them one by one. Every implementation gives the same bits.
 pub(super) trait Register: Copy {
-    /// Whether eight of them fit beside what is multiplied, or only four.
-    const EIGHT_FIT: bool;
+    type Integers: Integers;
+    /// Rows of sums of pairs of integers that fit beside what is multiplied: 8, 4 or 2.
+    const ROWS: usize;
+    /// Whether two lanes of each of these rows fit, or only one.
+    const TWO_FIT: bool;
 
     fn splat(number: f32) -> Self;
     fn load(lane: &Lane) -> Self;
     fn store(self, lane: &mut Lane);
     /// Integers, rounded to f32.
-    fn of_integers(integers: &[i32; LANES]) -> Self;
+    fn of_integers(integers: Self::Integers) -> Self;
+    /// The low 16 bits of each number of one and, above them, of another.
+    fn pair(low: Self, high: Self) -> Self::Integers;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -45,10 +55,8 @@ pub(super) trait Register: Copy {
     fn larger(self, other: Self) -> Self;
     /// Each number that is smaller than the other's, else the other's.
     fn smaller(self, other: Self) -> Self;
-    /// `then` where the number is below zero, else `otherwise`.
-    fn where_negative(self, then: Self, otherwise: Self) -> Self;
-    /// 2^n where the number's low byte holds n, above -127.
-    fn power_of_two(self) -> Self;
+    /// Each number times 2^n, where the other's low byte holds n and neither number nor product is below the least normal one.
+    fn times_power_of_two(self, other: Self) -> Self;
     /// The low byte of each number.
     #[inline(always)]
     fn low_bytes(self) -> [u8; LANES] {
@@ -56,23 +64,13 @@ pub(super) trait Register: Copy {
         self.store(&mut lane);
         lane.map(|number| number.to_bits() as u8)
     }
-    /// Number j of register i to number i of register j.
-    #[inline(always)]
-    fn transpose(square: &mut [Self; LANES]) {
-        let mut lanes = [[0.0; LANES]; LANES];
-        for (register, lane) in square.iter().zip(&mut lanes) {
-            register.store(lane);
-        }
-        transpose_lanes(&mut lanes);
-        for (register, lane) in square.iter_mut().zip(&lanes) {
-            *register = Self::load(lane);
-        }
-    }
 }
 
 /// Registers of the reference.
 impl Register for Lane {
-    const EIGHT_FIT: bool = false;
+    type Integers = IntegerLane;
+    const ROWS: usize = 4;
+    const TWO_FIT: bool = false;
 
     #[inline(always)]
     fn splat(number: f32) -> Self {
@@ -90,8 +88,14 @@ impl Register for Lane {
     }
 
     #[inline(always)]
-    fn of_integers(integers: &[i32; LANES]) -> Self {
+    fn of_integers(integers: IntegerLane) -> Self {
         integers.map(|integer| integer as f32)
+    }
+
+    #[inline(always)]
+    fn pair(low: Self, high: Self) -> IntegerLane {
+        let bits = |number: f32| number.to_bits();
+        std::array::from_fn(|index| (bits(low[index]) & 0xffff | bits(high[index]) << 16) as i32)
     }
 
     #[inline(always)]
@@ -130,13 +134,8 @@ impl Register for Lane {
     }
 
     #[inline(always)]
-    fn where_negative(self, then: Self, otherwise: Self) -> Self {
-        std::array::from_fn(|index| if self[index] < 0.0 { then[index] } else { otherwise[index] })
-    }
-
-    #[inline(always)]
-    fn power_of_two(self) -> Self {
-        self.map(|number| f32::from_bits((number.to_bits() << 23).wrapping_add(0x3f80_0000)))
+    fn times_power_of_two(self, other: Self) -> Self {
+        std::array::from_fn(|index| f32::from_bits(self[index].to_bits().wrapping_add(other[index].to_bits() << 23)))
     }
 }
 
@@ -190,15 +189,4 @@ fn load<R: Register>(numbers: &[f32]) -> R {
     let mut lane = [0.0; LANES];
     lane[..numbers.len()].copy_from_slice(numbers);
     R::load(&lane)
-}
-
-/// Number j of lane i to number i of lane j, one by one.
-#[inline(always)]
-fn transpose_lanes(square: &mut [Lane; LANES]) {
-    for row in 1..LANES {
-        for column in 0..row {
-            let upper = square[column][row];
-            square[column][row] = std::mem::replace(&mut square[row][column], upper);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::kernels::Finish;
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows, Step};
-use crate::kernels::portable::{LANES, ROUNDER, Register, functions, load, reduce_max, reduce_sum};
+use crate::kernels::portable::{Integers, LANES, ROUNDER, Register, functions, load, reduce_max, reduce_sum};
 
 /// Steps from the least to the largest number of a row: one fewer than the bytes have, so that 0, which is moved to a
 /// whole step, pushes neither end out.
@@ -82,7 +82,14 @@ pub(in crate::kernels) fn write_lane<R: Register>(
 ) {
     let scale = R::splat(step.size).mul(R::load(&weights.scales[panel]));
     let moved = R::splat(step.offset).mul_add(R::load(&weights.totals[panel]), R::load(&weights.bias[panel]));
-    finish_lane(R::of_integers(sums).mul_add(scale, moved), row, panel * PANEL, weights.outputs, finish, out);
+    finish_lane(
+        R::of_integers(R::Integers::load(sums)).mul_add(scale, moved),
+        row,
+        panel * PANEL,
+        weights.outputs,
+        finish,
+        out,
+    );
 }
 
 /// Writes what [`Finish`] makes of the numbers of one row from `column` on, as many as the `outputs` numbers of a row leave.

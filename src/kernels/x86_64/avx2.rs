@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 
 use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
-use crate::kernels::portable::{self, AttentionScratch};
+use crate::kernels::portable::{self, AttentionScratch, FloatScratch};
 use crate::kernels::x86_64::{quad, registers};
 use crate::kernels::{Finish, HeadLayout};
 

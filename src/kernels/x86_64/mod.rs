@@ -4,6 +4,7 @@ mod avx2;
 mod avx512_bf16;
 mod avx512_vnni;
 mod avx_vnni;
+mod integers;
 mod registers;
 
 use crate::kernels::Kernel;

@@ -1,4 +1,4 @@
-//! Attention of one head over one sequence, four queries at a time.
+//! Attention of one head over one sequence in f32, four queries at a time.
 
 use crate::kernels::HeadLayout;
 use crate::kernels::portable::{LANES, Lane, Register, functions, load, reduce_max, reduce_sum};
@@ -8,7 +8,7 @@ const ROWS: usize = 4;
 
 /// Memory of one attention head, kept between calls.
 #[derive(Default)]
-pub(crate) struct AttentionScratch {
+pub(crate) struct FloatScratch {
     /// [16 tokens][dimension]: keys, a token a lane.
     keys: Vec<Lane>,
     /// [16 dimensions][token]: values, a dimension a lane.
@@ -21,12 +21,12 @@ pub(crate) struct AttentionScratch {
 pub(in crate::kernels) fn attention<R: Register>(
     qkv: &[f32],
     layout: HeadLayout,
-    scratch: &mut AttentionScratch,
+    scratch: &mut FloatScratch,
     out: &mut [f32],
 ) {
     let HeadLayout { tokens, stride, query, size, .. } = layout;
     scratch.fill::<R>(qkv, layout);
-    let AttentionScratch { keys, values, scores } = scratch;
+    let FloatScratch { keys, values, scores } = scratch;
     let columns = tokens.div_ceil(LANES);
     let factor = 1.0 / (size as f32).sqrt();
     for first in (0..tokens).step_by(ROWS) {
@@ -36,10 +36,10 @@ pub(in crate::kernels) fn attention<R: Register>(
             let start = (first + row.min(rows - 1)) * stride + query;
             &qkv[start..start + size]
         });
-        let step = if R::EIGHT_FIT { 2 } else { 1 };
+        let step = if R::TWO_FIT { 2 } else { 1 };
         let paired = columns / step * step;
         for column in (0..paired).step_by(step) {
-            if R::EIGHT_FIT {
+            if R::TWO_FIT {
                 score::<R, 2>(&queries, keys, column, columns, scores);
             } else {
                 score::<R, 1>(&queries, keys, column, columns, scores);
@@ -56,7 +56,7 @@ pub(in crate::kernels) fn attention<R: Register>(
         let mut lane = 0;
         while lane < lanes {
             let at = Place { first, rows, lane };
-            if R::EIGHT_FIT && lane + 2 <= lanes {
+            if R::TWO_FIT && lane + 2 <= lanes {
                 mix::<R, 2>(scores, values, &sums, layout, at, out);
                 lane += 2;
             } else {
@@ -67,7 +67,7 @@ pub(in crate::kernels) fn attention<R: Register>(
     }
 }
 
-impl AttentionScratch {
+impl FloatScratch {
     /// Lays out the keys and the values of one head.
     #[inline(always)]
     fn fill<R: Register>(&mut self, qkv: &[f32], layout: HeadLayout) {
@@ -77,17 +77,11 @@ impl AttentionScratch {
         self.keys.resize(size * columns, [0.0; LANES]);
         self.values.resize(tokens * lanes, [0.0; LANES]);
         self.scores.resize(ROWS * columns, [0.0; LANES]);
-        for (column, keys) in self.keys.chunks_exact_mut(size).enumerate() {
-            for (lane, keys) in keys.chunks_mut(LANES).enumerate() {
-                let mut square = [R::splat(0.0); LANES];
-                for (token, row) in square.iter_mut().enumerate().take(tokens - column * LANES) {
-                    let start = (column * LANES + token) * stride + key + lane * LANES;
-                    *row = load(&qkv[start..start + keys.len()]);
-                }
-                R::transpose(&mut square);
-                for (keys, register) in keys.iter_mut().zip(square) {
-                    register.store(keys);
-                }
+        for token in 0..tokens {
+            let numbers = &qkv[token * stride + key..][..size];
+            let keys = &mut self.keys[token / LANES * size..][..size];
+            for (keys, &number) in keys.iter_mut().zip(numbers) {
+                keys[token % LANES] = number;
             }
         }
         for (lane, values) in self.values.chunks_exact_mut(tokens).enumerate() {
