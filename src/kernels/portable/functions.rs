@@ -48,11 +48,11 @@ const GELU_END: f32 = 5.0;
 /// Fitted by reweighted least squares to the least error of x · Φ(x) relative to max(1, |x|); in t, which stays in
 /// [-1, 1], the powers do not cancel each other.
 const GELU: [f32; 13] = [
-    0.141_363_785,
+    0.141_363_78,
     -0.070_296_355,
     0.051_520_664,
     -0.040_440_585,
-    0.031_439_379,
+    0.031_439_38,
     -0.023_283_247,
     0.016_420_033,
     -0.011_122_419,
