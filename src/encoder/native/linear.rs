@@ -58,14 +58,10 @@ impl Linear {
         outputs: usize,
         inputs: usize,
     ) -> Result<Self, BundleFault> {
-        let mut bias = Vec::new();
-        for name in names {
-            bias.extend(weights.f32(&format!("{name}.bias"), &[outputs])?);
-        }
-        let names = names.iter().map(|name| format!("{name}.weight"));
+        let matrices = names.iter().map(|name| format!("{name}.weight"));
         if arithmetic == Arithmetic::Int8 {
             let mut all = Int8Matrix { values: Vec::new(), scales: Vec::new() };
-            for name in names {
+            for name in matrices {
                 let matrix = weights.int8(&name, outputs, inputs)?;
                 if all.scales.is_empty() {
                     all = matrix;
@@ -74,12 +70,14 @@ impl Linear {
                     all.scales.extend(matrix.scales);
                 }
             }
+            let bias = biases(weights, names, outputs)?;
             return Ok(Self::Int8(PackedLinear::pack(&all.values, &all.scales, &bias, inputs)));
         }
         let mut all = Vec::new();
-        for name in names {
+        for name in matrices {
             all.extend(weights.f32(&name, &[outputs, inputs])?);
         }
+        let bias = biases(weights, names, outputs)?;
         Ok(match arithmetic {
             Arithmetic::Bf16 => Self::Bf16(PackedBf16::pack(&all, &bias, inputs)),
             _ => Self::F32(PackedFloats::pack(&all, &bias, inputs)),
@@ -101,6 +99,15 @@ impl Linear {
             }
         }
     }
+}
+
+/// The biases of the maps of these names, one after the other.
+fn biases(weights: &Weights<'_>, names: &[String], outputs: usize) -> Result<Vec<f32>, BundleFault> {
+    let mut all = Vec::with_capacity(names.len() * outputs);
+    for name in names {
+        all.extend(weights.f32(&format!("{name}.bias"), &[outputs])?);
+    }
+    Ok(all)
 }
 
 /// The embeddings of the pieces, as they are stored: int8 rows with a scale each, or f32.
