@@ -140,6 +140,7 @@ step "test, with hub and parquet" cargo test --locked --features hub,parquet -- 
 step "cache of the Hub, by Python" hub_cache
 step "the real MiniLM" minilm
 step "kernels for 64-bit ARM" scripts/check/neon.sh
+step "kernels under AddressSanitizer" scripts/check/sanitizer.sh
 step "intervals hold the truth" scripts/eval/coverage.sh
 step "docs" docs
 step "library without features" library_alone
