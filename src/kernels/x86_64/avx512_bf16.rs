@@ -1,7 +1,8 @@
 //! AVX-512 with bf16: 32 products an instruction, sums in f32.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_ps,
+    __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_set1_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use crate::kernels::pack::{BLOCK, FloatRows, PAIR, PANEL, PackedBf16, to_bf16};
@@ -61,7 +62,23 @@ fn block_up(x: &[f32], inputs: usize, blocks: &mut Vec<[u32; BLOCK]>) {
     blocks.resize(count.div_ceil(BLOCK) * pairs, [0; BLOCK]);
     for (row, numbers) in x.chunks_exact(inputs).enumerate() {
         let block = &mut blocks[row / BLOCK * pairs..][..pairs];
-        for (place, pair) in block.iter_mut().zip(numbers.chunks(PAIR)) {
+        let (whole, rest) = numbers.as_chunks::<{ PAIR * PANEL }>();
+        let (places, last) = block.split_at_mut(whole.len() * PANEL);
+        for (places, numbers) in places.as_chunks_mut::<PANEL>().0.iter_mut().zip(whole) {
+            let mut rounded = [0; PANEL];
+            // SAFETY: 32 numbers are read from an array of 32, 64 bytes are written to an array of 16 numbers of 4 bytes; a
+            // register of 32 bf16 is one of 512 bits.
+            unsafe {
+                let low = _mm512_loadu_ps(numbers.as_ptr());
+                let high = _mm512_loadu_ps(numbers[PANEL..].as_ptr());
+                let both: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+                _mm512_storeu_si512(rounded.as_mut_ptr().cast(), both);
+            }
+            for (place, pair) in places.iter_mut().zip(rounded) {
+                place[row % BLOCK] = pair;
+            }
+        }
+        for (place, pair) in last.iter_mut().zip(rest.chunks(PAIR)) {
             let high = pair.get(1).map_or(0, |&number| to_bf16(number));
             place[row % BLOCK] = u32::from(to_bf16(pair[0])) | u32::from(high) << 16;
         }
