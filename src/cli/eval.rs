@@ -366,7 +366,7 @@ impl Loaded {
             let predicted: Vec<Predicted> = bundle.classify_batch(&texts)?.iter().map(Predicted::from).collect();
             let mut name = bundle.info().id.clone();
             if args.precision != Arithmetic::Auto {
-                name += &format!(" {}", bundle.info().kernel);
+                name += &format!(" {}", format!("{:?}", bundle.info().precision).to_lowercase());
             }
             run.push(System { name: name.clone(), kind: SystemKind::Bundle, predicted });
             named.push((name, bundle));
