@@ -1,7 +1,7 @@
 //! Attention of one head over one sequence in f32, four queries at a time.
 
 use crate::kernels::HeadLayout;
-use crate::kernels::portable::{LANES, Lane, Register, functions, load, reduce_max, reduce_sum};
+use crate::kernels::portable::{LANES, Lane, Register, functions, load, reduce_max, reduce_sum, store_start};
 
 /// Queries that are worked on at once.
 const ROWS: usize = 4;
@@ -186,13 +186,7 @@ fn mix<R: Register, const N: usize>(
             let numbers = mixed[row][lane].div(R::splat(sums[row]));
             let start = (at.first + row) * layout.out_stride + layout.out + from;
             let target = &mut out[start..start + (layout.size - from).min(LANES)];
-            if let Some(target) = target.first_chunk_mut::<LANES>() {
-                numbers.store(target);
-            } else {
-                let mut last = [0.0; LANES];
-                numbers.store(&mut last);
-                target.copy_from_slice(&last[..target.len()]);
-            }
+            store_start(numbers, target);
         }
     }
 }

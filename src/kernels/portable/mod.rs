@@ -190,3 +190,15 @@ fn load<R: Register>(numbers: &[f32]) -> R {
     lane[..numbers.len()].copy_from_slice(numbers);
     R::load(&lane)
 }
+
+/// As many of the numbers as `target` has room for: one store where that is all of them.
+#[inline(always)]
+fn store_start<R: Register>(numbers: R, target: &mut [f32]) {
+    if let Some(target) = target.first_chunk_mut::<LANES>() {
+        numbers.store(target);
+    } else {
+        let mut lane = [0.0; LANES];
+        numbers.store(&mut lane);
+        target.copy_from_slice(&lane[..target.len()]);
+    }
+}

@@ -2,7 +2,9 @@
 
 use crate::kernels::Finish;
 use crate::kernels::pack::{BLOCK, GROUP, PANEL, PackedLinear, QuantisedRows, Step};
-use crate::kernels::portable::{Integers, LANES, ROUNDER, Register, functions, load, reduce_max, reduce_sum};
+use crate::kernels::portable::{
+    Integers, LANES, ROUNDER, Register, functions, load, reduce_max, reduce_sum, store_start,
+};
 
 /// Steps from the least to the largest number of a row: one fewer than the bytes have, so that 0, which is moved to a
 /// whole step, pushes neither end out.
@@ -109,15 +111,7 @@ pub(in crate::kernels) fn finish_lane<R: Register>(
         Finish::Gelu => numbers = functions::gelu(numbers),
         Finish::Add(residual) => numbers = numbers.add(load(&residual[at..at + count])),
     }
-    let target = &mut out[at..at + count];
-    // A whole lane is one store; only the last panel of an N that is no multiple of 16 is shorter.
-    if let Some(target) = target.first_chunk_mut::<LANES>() {
-        numbers.store(target);
-    } else {
-        let mut lane = [0.0; LANES];
-        numbers.store(&mut lane);
-        target.copy_from_slice(&lane[..count]);
-    }
+    store_start(numbers, &mut out[at..at + count]);
 }
 
 #[inline(always)]

@@ -89,7 +89,12 @@ fn bf16_is_the_nearest() {
         assert!([found - 1, found + 1].iter().all(|&other| (back(other) - number).abs() >= error), "{number}");
     }
     // Halfway, to the even one; too large; no number.
-    let cases = [(1.003_906_25, 0x3f80), (1.011_718_75, 0x3f82), (f32::MAX, 0x7f80), (f32::NEG_INFINITY, 0xff80)];
+    let cases = [
+        (f32::from_bits(0x3f80_8000), 0x3f80),
+        (f32::from_bits(0x3f81_8000), 0x3f82),
+        (f32::MAX, 0x7f80),
+        (f32::NEG_INFINITY, 0xff80),
+    ];
     assert_eq!(cases.map(|(number, _)| to_bf16(number)), cases.map(|(_, bits)| bits));
     assert!(f32::from_bits(u32::from(to_bf16(f32::NAN)) << 16).is_nan());
 }

@@ -13,7 +13,7 @@ mod layout;
 use crate::kernels::HeadLayout;
 pub(crate) use crate::kernels::portable::attention::layout::AttentionScratch;
 use crate::kernels::portable::attention::layout::Steps;
-use crate::kernels::portable::{IntegerLane, Integers, LANES, Lane, ROUNDER, Register, functions};
+use crate::kernels::portable::{IntegerLane, Integers, LANES, Lane, ROUNDER, Register, functions, store_start};
 
 /// The largest weight: the largest unsigned 16-bit integer.
 const MOST_ALONE: f32 = 65_535.0;
@@ -228,13 +228,7 @@ fn mix_rows<R: Register, const ROWS: usize, const N: usize>(
                 let from = (place.lane + lane) * LANES;
                 let start = (place.first + at + row) * layout.out_stride + layout.out + from;
                 let target = &mut out[start..start + (layout.size - from).min(LANES)];
-                if let Some(target) = target.first_chunk_mut::<LANES>() {
-                    numbers.store(target);
-                } else {
-                    let mut last = [0.0; LANES];
-                    numbers.store(&mut last);
-                    target.copy_from_slice(&last[..target.len()]);
-                }
+                store_start(numbers, target);
             }
         }
     }
