@@ -488,9 +488,32 @@ mod tests {
 
     #[test]
     fn candle_computes_where_it_is_asked_for() {
-        for (path, expected) in reference_paths().into_iter().zip(["f32 ", "candle f32"]) {
+        let own = if Classifier::kernels() == ["scalar"] { "candle f32" } else { "f32 " };
+        for (path, expected) in reference_paths().into_iter().zip([own, "candle f32"]) {
             let classifier = path.open(root().join("tests/fixtures/tiny")).unwrap();
             assert!(classifier.info().kernel.starts_with(expected), "{}", classifier.info().kernel);
+        }
+        let path = Classifier::builder().kernel("candle").precision(Precision::Int8);
+        let error = path.open(root().join("tests/fixtures/tiny")).unwrap_err().to_string();
+        assert!(error.contains("the kernel \"candle\" computes in f32 alone; leave --precision out"), "{error}");
+    }
+
+    #[test]
+    fn a_window_without_tokens_has_a_vector_and_changes_no_other() {
+        for precision in [Precision::F32, Precision::Int8] {
+            let builder = Classifier::builder().precision(precision).kernel("scalar");
+            let classifier = builder.open(root().join("tests/fixtures/tiny")).unwrap();
+            let encoding = classifier.bundle.tokenizer.encode("Die Waffenruhe hält.").unwrap();
+            let nothing = Window { ids: Vec::new(), type_ids: Vec::new(), new_tokens: 0 };
+            let vectors = |windows: Vec<&Window>| {
+                let positions = (0..windows.len()).collect();
+                classifier.bundle.encoder.forward(&Batch { windows, positions }).unwrap()
+            };
+            let alone = vectors(vec![&encoding.windows[0]]);
+            let three = vectors(vec![&nothing, &encoding.windows[0], &nothing]);
+            let h = alone.len();
+            assert_eq!(three[h..2 * h], alone, "{precision:?}");
+            assert!(three[..h].iter().chain(&three[2 * h..]).all(|&number| number == 0.0), "{precision:?}");
         }
     }
 

@@ -37,7 +37,7 @@
 //! |---|---|
 //! | `error` | the one error type: what was being done, to what, what to try |
 //! | `threads` | a fixed number of workers, each job wholly on one of them |
-//! | `kernels` | the arithmetic of the int8 encoder, one implementation for each instruction set, all with the same bits |
+//! | `kernels` | the arithmetic of the encoder, one implementation for each instruction set, all with the same bits |
 //! | `hub` | the name of a repository on the Hugging Face Hub to a verified folder (feature `hub`) |
 //! | [`label`] | the scheme and the prediction: the only place that knows names, order and codes of labels |
 //! | [`text`] | bytes to documents to paragraphs: decoding, extraction, records, the paragraph rule, languages |

@@ -90,7 +90,7 @@ fn files_outside_the_folder_are_refused() {
 
 #[test]
 fn every_fault_has_its_own_message() {
-    let cases: [(&str, Spoil, &str); 17] = [
+    let cases: [(&str, Spoil, &str); 19] = [
         (
             "no manifest",
             |copy| fs::remove_file(copy.path().join("bundle.json")).unwrap(),
@@ -184,6 +184,20 @@ fn every_fault_has_its_own_message() {
                 copy.edit_json("bundle.json", |json| json["encoder"]["max_length"] = json!(4096));
             },
             "max_length is 4096, config.json has ",
+        ),
+        (
+            "no hidden units",
+            |copy| {
+                copy.edit_json("config.json", |json| json["hidden_size"] = json!(0));
+            },
+            "hidden_size is 0, 1 to 65536 can be computed",
+        ),
+        (
+            "no token types",
+            |copy| {
+                copy.edit_json("config.json", |json| json["type_vocab_size"] = json!(0));
+            },
+            "type_vocab_size is 0, 1 to 65536 can be computed",
         ),
         (
             "stride",

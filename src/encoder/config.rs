@@ -75,6 +75,9 @@ impl Family {
     }
 }
 
+/// So many int8 products fit into a 32-bit sum.
+const LARGEST_SIZE: usize = 65_536;
+
 /// The activation between the two linear maps of a feed-forward block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum Activation {
@@ -292,6 +295,16 @@ impl EncoderConfig {
             Family::DistilBert => Self::distilbert(&parse(json)?),
             Family::ModernBert => Self::modernbert(parse(json)?)?,
         };
+        if matches!(family, Family::Bert | Family::Roberta) {
+            let sizes = [
+                ("hidden_size", config.hidden_size),
+                ("intermediate_size", config.intermediate_size),
+                ("type_vocab_size", config.token_types),
+            ];
+            if let Some((name, size)) = sizes.into_iter().find(|(_, size)| !(1..=LARGEST_SIZE).contains(size)) {
+                return Err(inconsistent(format!("{name} is {size}, 1 to {LARGEST_SIZE} can be computed")));
+            }
+        }
         if family != Family::Hash && (config.heads == 0 || !config.hidden_size.is_multiple_of(config.heads)) {
             return Err(inconsistent(format!(
                 "hidden_size {} is not a multiple of num_attention_heads {}",

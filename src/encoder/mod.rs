@@ -57,7 +57,8 @@ pub enum Precision {
     F32,
     /// Products of 16-bit floats (bf16), sums and everything else in 32 bits; BERT and RoBERTa on x86-64 with AVX512-BF16.
     Bf16,
-    /// 8-bit integers: weights by output channel, activations by token; sums, normalisation and attention in 32 bits.
+    /// 8-bit integers: weights by output channel, activations by token, sums in 32 bits; attention on 16-bit integers in windows
+    /// of up to 512 tokens; everything else in 32-bit floats.
     Int8,
 }
 
@@ -103,8 +104,14 @@ pub(crate) fn load(
     let on_candle = || -> Result<Box<dyn Encoder>, BundleFault> {
         Ok(Box::new(candle::CandleEncoder::load(config, pooling, weights, &options.device.open()?)?))
     };
-    if options.kernel.as_deref() == Some(CANDLE) && matches!(options.precision, Precision::Auto | Precision::F32) {
-        return on_candle();
+    if options.kernel.as_deref() == Some(CANDLE) {
+        return match options.precision {
+            Precision::Auto | Precision::F32 => on_candle(),
+            Precision::Bf16 | Precision::Int8 => Err(BundleFault::Inconsistent {
+                file: "config.json".into(),
+                problem: "the kernel \"candle\" computes in f32 alone; leave --precision out".into(),
+            }),
+        };
     }
     let kernel = kernels::detect(options.kernel.as_deref());
     let obstacle = no_kernels(config, options.device);

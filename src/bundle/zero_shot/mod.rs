@@ -65,9 +65,9 @@ pub(super) fn for_checkpoint<'o>(
 ) -> Result<Option<(&'o ZeroShotScheme, NliOutputs)>> {
     let Some(scheme) = &options.scheme else { return Ok(None) };
     let missing = match opened.head_kind {
-        // What 8-bit activations do to entailment has not been measured.
-        HeadKind::Nli(_) if opened.encoder.precision() == Precision::Int8 => {
-            "is for natural-language inference, which has no int8 arithmetic; leave --precision out".into()
+        // What 8-bit activations and bf16 do to entailment has not been measured.
+        HeadKind::Nli(_) if opened.encoder.precision() != Precision::F32 => {
+            "is for natural-language inference, where only f32 has been measured; use --precision f32".into()
         }
         HeadKind::Nli(outputs) => return Ok(Some((scheme, outputs))),
         _ if options.labels.is_some() => return Ok(None),

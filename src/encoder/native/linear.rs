@@ -11,7 +11,7 @@ pub(in crate::encoder) enum Arithmetic {
     F32,
     /// Products in bf16, everything else in f32. The kernel must have them.
     Bf16,
-    /// Products in int8, everything else in f32.
+    /// Products in int8, attention on 16-bit integers, everything else in f32.
     Int8,
 }
 
@@ -88,10 +88,10 @@ impl Linear {
     pub(super) fn apply(&self, kernel: &dyn Kernel, x: &[f32], finish: Finish<'_>, rows: &mut Rows, out: &mut [f32]) {
         match self {
             Self::F32(weights) => kernel.linear_f32(x, weights, finish, &mut rows.floats, out),
-            Self::Bf16(weights) => match kernel.bf16() {
-                Some(kernel) => kernel.linear(x, weights, finish, &mut rows.floats, out),
-                None => unreachable!("weights are packed in bf16 for kernels that have its products"),
-            },
+            Self::Bf16(weights) => {
+                let kernel = kernel.bf16().expect("weights are packed in bf16 for kernels that have its products");
+                kernel.linear(x, weights, finish, &mut rows.floats, out);
+            }
             Self::Int8(weights) => {
                 rows.quantised.resize(x.len() / weights.inputs, weights.inputs);
                 kernel.quantise(x, &mut rows.quantised);

@@ -1,5 +1,5 @@
-//! BERT and RoBERTa on our own kernels: matrix products in f32, bf16 or int8; attention in f32 or, with int8, on 16-bit
-//! integers; everything else in f32.
+//! BERT and RoBERTa on our own kernels: matrix products in f32, bf16 or int8; attention in f32 or, with int8 and in windows
+//! that are not very long, on 16-bit integers; everything else in f32.
 //!
 //! Windows of a batch lie one after the other in (M, H) rows without padding; only attention looks at more than one row,
 //! and at those of its own window. So a window's vector does not depend on what else is in the batch.
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::encode::{Batch, Window};
 use crate::encoder::native::linear::{Linear, Rows, Words};
 use crate::encoder::{Encoder, EncoderConfig, Family, Pooling, Precision, Weights};
-use crate::error::{BundleFault, Result};
+use crate::error::{BundleFault, Error, Result};
 use crate::kernels::{AttentionScratch, Finish, FloatScratch, HeadLayout, Kernel};
 
 pub(super) use linear::Arithmetic;
@@ -19,6 +19,13 @@ pub(super) use linear::Arithmetic;
 /// Rows that go through the feed-forward block together: their 4H activations stay in the second-level cache, and they
 /// are enough to make up for fetching the weights again.
 const FEED_FORWARD_ROWS: usize = 64;
+
+/// Windows up to so many tokens have their attention on integers, where that is at all: the share of the weight that such
+/// attention may round away grows with the length.
+const LONGEST_ON_INTEGERS: usize = 512;
+
+/// Rows of a pass whose memory is kept for the next one.
+const MOST_ROWS_KEPT: usize = 4096;
 
 pub(crate) struct NativeEncoder {
     kernel: Box<dyn Kernel>,
@@ -31,8 +38,12 @@ pub(crate) struct NativeEncoder {
     intermediate_size: usize,
     epsilon: f32,
     words: Words,
-    /// (positions, H) from the first token's on.
+    /// (positions, H)
     positions: Vec<f32>,
+    /// Position of the first token.
+    first_position: usize,
+    /// RoBERTa counts on past tokens with this id, which all have the position before the first: their id's.
+    uncounted: Option<u32>,
     /// (token types, H)
     types: Vec<f32>,
     /// Whether the two texts of a pair are told apart by their token types.
@@ -103,8 +114,7 @@ impl NativeEncoder {
             })
         };
         let rows = config.first_position + config.max_tokens;
-        let mut positions = weights.f32("embeddings.position_embeddings.weight", &[rows, h])?;
-        positions.drain(..config.first_position * h);
+        let is_roberta = config.family == Family::Roberta;
         Ok(Self {
             kernel,
             arithmetic,
@@ -114,10 +124,12 @@ impl NativeEncoder {
             intermediate_size: i,
             epsilon: config.layer_norm_eps as f32,
             words: Words::load(weights, arithmetic, config.vocab_size, h)?,
-            positions,
+            positions: weights.f32("embeddings.position_embeddings.weight", &[rows, h])?,
+            first_position: config.first_position,
+            uncounted: is_roberta.then(|| config.first_position as u32 - 1),
             types: weights.f32("embeddings.token_type_embeddings.weight", &[config.token_types, h])?,
             // RoBERTa's tokenizer gives all tokens one type, whatever the configuration has room for.
-            has_types: config.family == Family::Bert && config.token_types > 1,
+            has_types: !is_roberta && config.token_types > 1,
             norm: norm("embeddings".into())?,
             layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
             scratch: Mutex::default(),
@@ -130,11 +142,17 @@ impl NativeEncoder {
         let tokens: usize = windows.iter().map(|window| window.ids.len()).sum();
         let mut x = Vec::with_capacity(tokens * h);
         for window in windows {
-            for (position, &id) in window.ids.iter().enumerate() {
+            let mut counted = self.first_position;
+            for (index, &id) in window.ids.iter().enumerate() {
                 let start = x.len();
-                let kind =
-                    if self.has_types { window.type_ids.get(position).map_or(0, |&kind| kind as usize) } else { 0 };
+                let kind = if self.has_types { window.type_ids.get(index).map_or(0, |&kind| kind as usize) } else { 0 };
                 let kinds = &self.types[kind * h..(kind + 1) * h];
+                let position = if self.uncounted == Some(id) {
+                    self.first_position - 1
+                } else {
+                    counted += 1;
+                    counted - 1
+                };
                 let places = &self.positions[position * h..(position + 1) * h];
                 x.extend(places.iter().zip(kinds).map(|(place, kind)| place + kind));
                 self.words.add(id as usize, &mut x[start..]);
@@ -157,6 +175,9 @@ impl NativeEncoder {
         let mut first = 0;
         for window in windows {
             let tokens = window.ids.len();
+            if tokens == 0 {
+                continue;
+            }
             let own = &query_key_value[first * 3 * h..(first + tokens) * 3 * h];
             let own_context = &mut context[first * h..(first + tokens) * h];
             for head in 0..self.heads {
@@ -171,7 +192,7 @@ impl NativeEncoder {
                     out_stride: h,
                     out: column,
                 };
-                if self.arithmetic == Arithmetic::Int8 {
+                if self.arithmetic == Arithmetic::Int8 && tokens <= LONGEST_ON_INTEGERS {
                     kernel.attention(own, layout, attention, own_context);
                 } else {
                     kernel.attention_f32(own, layout, attention_f32, own_context);
@@ -194,7 +215,7 @@ impl NativeEncoder {
         std::mem::swap(x, next);
     }
 
-    /// (B, H) from (M, H).
+    /// (B, H) from (M, H); zeros for a window without tokens.
     fn pool(&self, windows: &[&Window], x: &[f32]) -> Vec<f32> {
         let h = self.hidden_size;
         let mut vectors = Vec::with_capacity(windows.len() * h);
@@ -207,7 +228,7 @@ impl NativeEncoder {
                     vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
                 }
             }
-            if self.pooling == Pooling::Mean {
+            if self.pooling == Pooling::Mean && tokens > 0 {
                 vector.iter_mut().for_each(|sum| *sum /= tokens as f32);
             }
             vectors.extend(vector);
@@ -218,13 +239,26 @@ impl NativeEncoder {
 
 impl Encoder for NativeEncoder {
     fn forward(&self, batch: &Batch<'_>) -> Result<Vec<f32>> {
+        if self.has_types {
+            let types = self.types.len() / self.hidden_size;
+            for (index, window) in batch.windows.iter().enumerate() {
+                if let Some(kind) = window.type_ids.iter().find(|&&kind| kind as usize >= types) {
+                    let problem = format!(
+                        "has token type {kind}, the encoder has {types}; tokenizer.json and config.json do not fit"
+                    );
+                    return Err(Error::Window { index, problem });
+                }
+            }
+        }
         let kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = kept.unwrap_or_default();
         let mut x = self.embed(&batch.windows);
         for layer in &self.layers {
             self.layer(layer, &batch.windows, &mut x, &mut scratch);
         }
-        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        if x.len() <= MOST_ROWS_KEPT * self.hidden_size {
+            self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        }
         Ok(self.pool(&batch.windows, &x))
     }
 

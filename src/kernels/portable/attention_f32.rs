@@ -126,7 +126,7 @@ fn score<R: Register, const N: usize>(
     }
 }
 
-/// Scores of one query to e^(factor · (score - largest)), 0 beyond the last token; returns their sum.
+/// Scores of one query to e^(factor · (score - largest)), next to 0 beyond the last token; returns their sum.
 #[inline(always)]
 fn exponentials<R: Register>(scores: &mut [Lane], tokens: usize, factor: f32) -> f32 {
     scores.as_flattened_mut()[tokens..].fill(f32::NEG_INFINITY);

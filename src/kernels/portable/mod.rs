@@ -139,7 +139,8 @@ impl Register for Lane {
     }
 }
 
-/// As many registers at once as their latency asks for and all kernels have; see [`crate::kernels::Kernel::fuse`].
+/// As many registers at once as all kernels have room for, which hides a latency of four cycles on one unit of 512 bits; CPUs
+/// with two such units can do more. See [`crate::kernels::Kernel::fuse`].
 #[inline(always)]
 pub(super) fn fuse<R: Register>(rounds: usize) -> (u64, f32) {
     const SIDES: usize = 6;

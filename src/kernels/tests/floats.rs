@@ -26,9 +26,8 @@ fn linear_f64(x: &[f32], weights: &[f32], bias: &[f32], inputs: usize, finish: F
 }
 
 fn check_float_linear(random: &mut Random, rows: usize, outputs: usize, inputs: usize) {
-    /// Rounding of one f32 product, and of a bf16 number; a sum takes on no more than that of its parts.
+    /// Rounding of one f32 product; a sum takes on no more than that of its parts.
     const F32: f64 = 1.0 / (1u64 << 23) as f64;
-    const BF16: f64 = 1.0 / (1u64 << 7) as f64;
     let x = random.floats(rows * inputs);
     let residual = random.floats(rows * outputs);
     let (weights, bias) = (random.floats(outputs * inputs), random.floats(outputs));
@@ -36,15 +35,15 @@ fn check_float_linear(random: &mut Random, rows: usize, outputs: usize, inputs: 
     for finish in [Finish::Plain, Finish::Gelu, Finish::Add(&residual)] {
         let mut expected = vec![f32::NAN; rows * outputs];
         Scalar.linear_f32(&x, &packed, finish, &mut FloatRows::default(), &mut expected);
-        let exact = linear_f64(&x, &weights, &bias, inputs, finish);
-        let near = |case: &str, found: &[f32], step: f64| {
-            for (index, (found, (exact, magnitude))) in found.iter().zip(&exact).enumerate() {
+        let step = F32 * (inputs as f64).sqrt();
+        let near = |case: &str, found: &[f32], exact: &[(f64, f64)]| {
+            for (index, (found, (exact, magnitude))) in found.iter().zip(exact).enumerate() {
                 // 1.2: the steepest slope of GELU. 5e-7: its own error.
                 let most = 1.2 * step * (magnitude + 1.0) + 5e-7 * exact.abs().max(1.0);
                 assert!((f64::from(*found) - exact).abs() <= most, "{case}, number {index}: {found}, {exact}");
             }
         };
-        near("scalar", &expected, F32 * (inputs as f64).sqrt());
+        near("scalar", &expected, &linear_f64(&x, &weights, &bias, inputs, finish));
         for kernel in available() {
             let case = format!("{}, M {rows} N {outputs} K {inputs}, {finish:.5?}", kernel.name());
             // Memory that held other rows before, and an output that begins anywhere.
@@ -60,7 +59,9 @@ fn check_float_linear(random: &mut Random, rows: usize, outputs: usize, inputs: 
                 let packed = PackedBf16::pack(&weights, &bias, inputs);
                 let mut found = vec![f32::NAN; offset + rows * outputs];
                 bf16.linear(&x, &packed, finish, &mut memory, &mut found[offset..]);
-                near(&format!("bf16, {case}"), &found[offset..], BF16);
+                let [x, weights] =
+                    [&x, &weights].map(|numbers| numbers.iter().map(|&number| in_bf16(number)).collect::<Vec<_>>());
+                near(&format!("bf16, {case}"), &found[offset..], &linear_f64(&x, &weights, &bias, inputs, finish));
             }
         }
     }
@@ -76,6 +77,10 @@ fn float_linear_maps_are_right_and_have_the_same_bits() {
         let (rows, outputs, inputs) = (1 + random.below(20), 1 + random.below(100), 1 + random.below(100));
         check_float_linear(&mut random, rows, outputs, inputs);
     }
+}
+
+fn in_bf16(number: f32) -> f32 {
+    f32::from_bits(u32::from(to_bf16(number)) << 16)
 }
 
 #[test]
@@ -96,5 +101,5 @@ fn bf16_is_the_nearest() {
         (f32::NEG_INFINITY, 0xff80),
     ];
     assert_eq!(cases.map(|(number, _)| to_bf16(number)), cases.map(|(_, bits)| bits));
-    assert!(f32::from_bits(u32::from(to_bf16(f32::NAN)) << 16).is_nan());
+    assert!(in_bf16(f32::NAN).is_nan());
 }

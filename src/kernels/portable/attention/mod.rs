@@ -179,7 +179,7 @@ fn weigh<R: Register>(scores: &mut [Lane], best: R, step: R, weights: &mut [Inte
         pair.store(target);
         totals = R::Integers::add_products(totals, pair, ones);
     }
-    let middles = R::Integers::splat(2 * MIDDLE as i32 * count);
+    let middles = R::Integers::splat((2 * MIDDLE as i32).wrapping_mul(count));
     R::of_integers(R::Integers::total(totals).add(middles))
 }
 
