@@ -188,14 +188,14 @@ fn every_fault_has_its_own_message() {
         (
             "no hidden units",
             |copy| {
-                copy.edit_json("config.json", |json| json["hidden_size"] = json!(0));
+                copy.edit_json("config.json", |json| json["hidden_size"] = json!(0)).sign();
             },
             "hidden_size is 0, 1 to 65536 can be computed",
         ),
         (
             "no token types",
             |copy| {
-                copy.edit_json("config.json", |json| json["type_vocab_size"] = json!(0));
+                copy.edit_json("config.json", |json| json["type_vocab_size"] = json!(0)).sign();
             },
             "type_vocab_size is 0, 1 to 65536 can be computed",
         ),
