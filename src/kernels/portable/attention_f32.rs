@@ -94,6 +94,28 @@ impl FloatScratch {
     }
 }
 
+/// Sums of the products of four rows of numbers, each with all of N lanes.
+#[inline(always)]
+fn products<R: Register, const N: usize>(rows: &[&[f32]; ROWS], lanes: &[&[Lane]; N]) -> [[R; N]; ROWS] {
+    let count = rows[0].len();
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row][..count]);
+    let lanes: [&[Lane]; N] = std::array::from_fn(|lane| &lanes[lane][..count]);
+    let mut sums = [[R::splat(0.0); N]; ROWS];
+    for place in 0..count {
+        let mut loaded = [R::splat(0.0); N];
+        for lane in 0..N {
+            loaded[lane] = R::load(&lanes[lane][place]);
+        }
+        for row in 0..ROWS {
+            let number = R::splat(rows[row][place]);
+            for lane in 0..N {
+                sums[row][lane] = number.mul_add(loaded[lane], sums[row][lane]);
+            }
+        }
+    }
+    sums
+}
+
 /// Dot products of four queries with the keys of N lanes.
 #[inline(always)]
 fn score<R: Register, const N: usize>(
@@ -104,21 +126,7 @@ fn score<R: Register, const N: usize>(
     scores: &mut [Lane],
 ) {
     let size = queries[0].len();
-    let queries: [&[f32]; ROWS] = std::array::from_fn(|row| &queries[row][..size]);
-    let keys: [&[Lane]; N] = std::array::from_fn(|lane| &keys[(column + lane) * size..][..size]);
-    let mut sums = [[R::splat(0.0); N]; ROWS];
-    for dimension in 0..size {
-        let mut loaded = [R::splat(0.0); N];
-        for lane in 0..N {
-            loaded[lane] = R::load(&keys[lane][dimension]);
-        }
-        for row in 0..ROWS {
-            let query = R::splat(queries[row][dimension]);
-            for lane in 0..N {
-                sums[row][lane] = query.mul_add(loaded[lane], sums[row][lane]);
-            }
-        }
-    }
+    let sums = products::<R, N>(queries, &std::array::from_fn(|lane| &keys[(column + lane) * size..]));
     for row in 0..ROWS {
         for lane in 0..N {
             sums[row][lane].store(&mut scores[row * columns + column + lane]);
@@ -166,20 +174,7 @@ fn mix<R: Register, const N: usize>(
     let columns = tokens.div_ceil(LANES);
     let weights: [&[f32]; ROWS] =
         std::array::from_fn(|row| &scores[row * columns..(row + 1) * columns].as_flattened()[..tokens]);
-    let values: [&[Lane]; N] = std::array::from_fn(|lane| &values[(at.lane + lane) * tokens..][..tokens]);
-    let mut mixed = [[R::splat(0.0); N]; ROWS];
-    for token in 0..tokens {
-        let mut loaded = [R::splat(0.0); N];
-        for lane in 0..N {
-            loaded[lane] = R::load(&values[lane][token]);
-        }
-        for row in 0..ROWS {
-            let weight = R::splat(weights[row][token]);
-            for lane in 0..N {
-                mixed[row][lane] = weight.mul_add(loaded[lane], mixed[row][lane]);
-            }
-        }
-    }
+    let mixed = products::<R, N>(&weights, &std::array::from_fn(|lane| &values[(at.lane + lane) * tokens..]));
     for row in 0..at.rows {
         for lane in 0..N {
             let from = (at.lane + lane) * LANES;

@@ -7,6 +7,7 @@ use std::arch::x86_64::{
 
 use crate::kernels::pack::{BLOCK, FloatRows, PAIR, PANEL, PackedBf16, to_bf16};
 use crate::kernels::portable::{Lane, Register, finish_lane};
+use crate::kernels::x86_64::has_avx512;
 use crate::kernels::x86_64::registers::Avx512;
 use crate::kernels::{Bf16Kernel, Finish};
 
@@ -18,13 +19,7 @@ pub(super) struct Avx512Bf16(());
 
 impl Avx512Bf16 {
     pub(super) fn new() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bf16")
-            && is_x86_feature_detected!("fma");
-        found.then_some(Self(()))
+        (has_avx512() && is_x86_feature_detected!("avx512bf16")).then_some(Self(()))
     }
 }
 

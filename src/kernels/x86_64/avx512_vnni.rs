@@ -8,7 +8,7 @@ use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
 use crate::kernels::portable::{self, AttentionScratch, FloatScratch};
 use crate::kernels::x86_64::avx512_bf16::Avx512Bf16;
-use crate::kernels::x86_64::{quad, registers};
+use crate::kernels::x86_64::{has_avx512, quad, registers};
 use crate::kernels::{Bf16Kernel, Finish, HeadLayout};
 
 /// Exists only on CPUs with AVX-512 F, BW, DQ, VL and VNNI.
@@ -18,13 +18,7 @@ pub(super) struct Avx512Vnni {
 
 impl Avx512Vnni {
     pub(super) fn new() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni")
-            && is_x86_feature_detected!("fma");
-        found.then(|| Self { bf16: Avx512Bf16::new() })
+        (has_avx512() && is_x86_feature_detected!("avx512vnni")).then(|| Self { bf16: Avx512Bf16::new() })
     }
 }
 

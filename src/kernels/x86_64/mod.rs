@@ -29,3 +29,12 @@ fn quad(group: &[u8; BLOCK * GROUP], row: usize) -> i32 {
     let at = row * GROUP;
     i32::from_le_bytes([group[at], group[at + 1], group[at + 2], group[at + 3]])
 }
+
+/// What the float code on registers of 512 bits needs.
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("fma")
+}
