@@ -6,7 +6,8 @@ Outputs: a checkpoint folder with the best epoch by dev; log.jsonl with the dev 
 Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
 2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a pair that
 differ in names alone, should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
-Items weigh by the coder's confidence; labels that are not known are left out. Each epoch draws a translation of a text
+Items weigh by the coder's confidence; labels that are not known are left out. With --known, items that an earlier model has right are
+seen in fewer epochs and weigh as much more when they are. Each epoch draws a translation of a text
 anew and roughens some texts (case, quotes, diacritics, missing full stop), so that no surface form carries a label.
 """
 
@@ -69,6 +70,8 @@ class Options:
     margin_weight: float = 0.5
     roughen_share: float = 0.25
     unknown_share: float = 0.05  # of tokens replaced by <unk>
+    known: str = ""  # JSON Lines of `set`, `id`, `loss`: what an earlier model makes of the train items; "": every item in every epoch
+    epoch_share: float = 1.0  # of the items, in one epoch
     averaging: float = 0.997  # decay per step of the running average of the weights, which is judged and kept; 0: the last weights
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
 
@@ -93,6 +96,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
     set_dropout(encoder, options.dropout)
+    keep = Keep.of(train, options)
     model = Classifier(encoder, start_heads(encoder_folder, encoder.config.hidden_size, options)).to(device)
     weights = LossWeights.of(train, device)
     optimizer = make_optimizer(model, options)
@@ -101,7 +105,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     (output / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     started, best, done, planned = time.monotonic(), -1.0, 0, 0.0
     for epoch in range(int(np.ceil(options.epochs))):
-        examples = epoch_examples(train, options, generator)
+        examples = epoch_examples(train, keep, options, generator)
         sequences = token_ids(tokenizer, [example.text for example in examples], MAX_LENGTH)
         order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator, [example.cluster for example in examples]))
         planned = planned or len(order) * options.epochs
@@ -119,7 +123,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             ids[hidden] = tokenizer.token_to_id("<unk>")
             with torch.autocast(device.type, torch.bfloat16):
                 logits = model(ids.to(device), mask.to(device))
-            loss = weights.loss(logits, labels, np.array(picked), [examples[index].item for index in picked], options)
+            loss = weights.loss(logits, labels, np.array(picked), [examples[index] for index in picked], options)
             loss = loss + company_loss(logits, [examples[index] for index in picked], options)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -193,27 +197,62 @@ class Example:
     text: str
     item: Item
     cluster: int  # texts of one cluster share a batch
+    weight: float
 
 
-def epoch_examples(items: list[Item], options: Options, generator: np.random.Generator) -> list[Example]:
-    """Every item once, plain news in a share of cases; of an item with translations one of them, rare languages preferred, and the original in a share."""
+def cluster_of(item: Item) -> str:
+    return f"{item.set}/{item.group if item.set in GROUPED_SETS else item.id}"
+
+
+@dataclass
+class Keep:
+    """By cluster, the share of epochs that see it."""
+
+    EASY = 0.8  # loss from which on an item is seen in full
+    LEAST = 0.2
+    shares: dict[str, float]
+
+    @classmethod
+    def of(cls, items: list[Item], options: Options) -> Keep:
+        """A cluster's hardest item decides; what the file does not name is seen in full."""
+        shares = {cluster_of(item): options.epoch_share for item in items}
+        if options.known:
+            lines = (json.loads(line) for line in Path(options.known).read_text(encoding="utf-8").splitlines())
+            losses = {(line["set"], line["id"]): line["loss"] for line in lines}
+            hardest: dict[str, float] = {}
+            for item in items:
+                cluster = cluster_of(item)
+                hardest[cluster] = max(hardest.get(cluster, 0.0), losses.get((item.set, item.id), cls.EASY))
+            shares = {cluster: options.epoch_share * min(1.0, max(cls.LEAST, loss / cls.EASY)) for cluster, loss in hardest.items()}
+        return cls(shares)
+
+    def draw(self, options: Options, generator: np.random.Generator) -> dict[str, float]:
+        """Weights of the clusters of one epoch: what is seen more rarely weighs more, so that the whole is the same on average."""
+        return {cluster: options.epoch_share / share for cluster, share in self.shares.items() if generator.random() < share}
+
+
+def epoch_examples(items: list[Item], keep: Keep, options: Options, generator: np.random.Generator) -> list[Example]:
+    """Every item that is kept once, plain news in a share of cases; of an item with translations one of them, rare languages preferred, and the original in a share."""
     common: dict[str, int] = {}
     for item in items:
         for language in (item.lang, *item.translations):
             common[language] = common.get(language, 0) + 1
     examples = []
     clusters: dict[str, int] = {}
+    drawn = keep.draw(options, generator)
     for item in items:
-        cluster = clusters.setdefault(f"{item.set}/{item.group}" if item.set in GROUPED_SETS else f"{item.set}/{item.id}", len(clusters))
+        if (weight := drawn.get(cluster_of(item))) is None:
+            continue
+        cluster = clusters.setdefault(cluster_of(item), len(clusters))
         if item.set in NEWS_SETS and not item.topics and item.escalation == 0 and generator.random() >= options.plain_share:
             continue
         languages = [language for language in item.translations if language in TARGET_LANGUAGES]
         if languages:
             shares = np.array([common[language] ** -0.5 for language in languages])
             language = languages[generator.choice(len(languages), p=shares / shares.sum())]
-            examples.append(Example(roughened(item.translations[language], options, generator), item, cluster))
+            examples.append(Example(roughened(item.translations[language], options, generator), item, cluster, weight))
         if not languages or generator.random() < options.english_share:
-            examples.append(Example(roughened(item.text, options, generator), item, cluster))
+            examples.append(Example(roughened(item.text, options, generator), item, cluster, weight))
     return examples
 
 
@@ -255,10 +294,10 @@ class LossWeights:
         topics = np.sqrt((len(items) - positives) / positives).clip(1, 3)
         return cls(torch.tensor(levels, dtype=torch.float32, device=device), torch.tensor(topics, dtype=torch.float32, device=device))
 
-    def loss(self, logits: Logits, labels: Labels, rows: np.ndarray, items: list[Item], options: Options) -> Tensor:
+    def loss(self, logits: Logits, labels: Labels, rows: np.ndarray, examples: list[Example], options: Options) -> Tensor:
         """Weighted sum of the three losses over one batch."""
         device = logits.topics.device
-        item_weights = torch.tensor([CONFIDENCE_WEIGHTS[item.confidence] * SET_WEIGHTS[item.set] for item in items], device=device)
+        item_weights = torch.tensor([example.weight * CONFIDENCE_WEIGHTS[example.item.confidence] * SET_WEIGHTS[example.item.set] for example in examples], device=device)
         topics = torch.tensor(labels.topics[rows], dtype=torch.float32, device=device)
         losses = F.binary_cross_entropy_with_logits(logits.topics, topics.clamp(min=0), pos_weight=self.topics, reduction="none")
         total = averaged(losses.mean(1), item_weights * (topics[:, 0] >= 0))
