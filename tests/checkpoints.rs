@@ -109,6 +109,16 @@ fn int8_is_near_f32_where_it_is_there_and_refused_elsewhere() {
     assert!(error.contains("int8 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");
 }
 
+#[test]
+fn a_forced_kernel_that_cannot_compute_the_family_is_refused() {
+    let open = |kernel: &str| Classifier::builder().kernel(kernel).open(fixture("deberta-single"));
+    let error = open("scalar").unwrap_err().to_string();
+    let expected =
+        "the kernel \"scalar\" is there for bert and roberta, not for deberta-v2; leave DETENTE_KERNEL unset";
+    assert!(error.contains(expected), "{error}");
+    assert!(open("candle").is_ok());
+}
+
 #[cfg(target_arch = "x86_64")]
 fn has_bf16() -> bool {
     is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni")
@@ -134,7 +144,7 @@ fn bf16_is_near_f32_where_the_cpu_has_it_and_refused_elsewhere() {
         error.contains("bf16 arithmetic needs a CPU with AVX512-BF16; the kernel here is scalar; use --precision f32"),
         "{error}"
     );
-    let error = refused("deberta-single", "scalar");
+    let error = open("deberta-single", Precision::Bf16).unwrap_err().to_string();
     assert!(error.contains("bf16 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");
     for name in ["bert-multi-v4", "xlm-roberta-multi", "roberta-single"] {
         if !has_bf16() {

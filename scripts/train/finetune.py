@@ -2,7 +2,7 @@
 
 Command: python finetune.py --data DIR --encoder DIR --output DIR --epochs 6
 Inputs: labelled records (train for learning, dev for the choice of the epoch), an encoder folder, or a checkpoint folder to go on from.
-Outputs: a checkpoint folder with the best epoch by dev; log.jsonl with the dev figures of every epoch.
+Outputs: a checkpoint folder with the best epoch by dev, or the last; log.jsonl with the dev figures of every epoch.
 Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
 2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a pair that
 differ in names alone, should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
@@ -73,6 +73,7 @@ class Options:
     known: str = ""  # JSON Lines of `set`, `id`, `loss`: what an earlier model makes of the train items; "": every item in every epoch
     epoch_share: float = 1.0  # of the items, in one epoch
     averaging: float = 0.997  # decay per step of the running average of the weights, which is judged and kept; 0: the last weights
+    keep_last: int = 0  # 1: the last epoch is saved, whatever dev says of it
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
 
 
@@ -138,7 +139,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             print(json.dumps(line), flush=True)
             with (output / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            if line["score"] > best:
+            if options.keep_last or line["score"] > best:
                 best = line["score"]
                 set_dropout(encoder, 0.0)
                 save_checkpoint(output, model, encoder_folder / "tokenizer.json")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use detente::eval::BootstrapOptions;
 use detente::output::{By, Format};
 use detente::text::InputFormat;
 use detente::{Device, Precision};
@@ -339,6 +340,23 @@ impl From<OutputKind> for Format {
             OutputKind::Html => Format::Html,
             OutputKind::Parquet => Format::Parquet,
         }
+    }
+}
+
+/// What intervals and folds are drawn by.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Draws {
+    /// Bootstrap replicates that intervals are made of.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) replicates: u32,
+    /// Where random draws begin.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+impl Draws {
+    pub(crate) fn options(self) -> BootstrapOptions {
+        BootstrapOptions { replicates: self.replicates as usize, seed: self.seed }
     }
 }
 

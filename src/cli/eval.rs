@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,18 +10,18 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::eval::baseline::{Lexicon, majority};
 use detente::eval::{
-    BehaviourPairs, BootstrapOptions, Dimension, Evaluation, FaithfulnessOptions, Gates, GoldItem, NgramModel,
-    Predicted, ReportOptions, Style, System, SystemKind, abstention, faithfulness, html_page, read_behaviour_files,
-    read_gold_files, read_predictions_file, score, score_behaviour, write_items,
+    BehaviourPairs, Dimension, Evaluation, FaithfulnessOptions, Gates, GoldItem, NgramModel, Predicted, ReportOptions,
+    Style, System, SystemKind, abstention, faithfulness, html_page, read_behaviour_files, read_gold_files,
+    read_predictions_file, score, score_behaviour, write_items,
 };
 use detente::explain::ExplainOptions;
 use detente::{Classifier, Error, LabelMap, Scheme, ZeroShotScheme, is_checkpoint};
-use rayon::ThreadPoolBuilder;
 
-use crate::cli::args::Arithmetic;
+use crate::cli::args::{Arithmetic, Draws};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::model::Model;
+use crate::cli::pool;
 use crate::cli::target::check_folder;
 
 /// After the help of `eval`.
@@ -122,12 +121,8 @@ pub(crate) struct Reporting {
     /// Replace output files that exist.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Bootstrap replicates that intervals are made of.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    pub(crate) replicates: u32,
-    /// Where the bootstrap's draws begin.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) draws: Draws,
     /// Worker threads [default: all cores]. Figures do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -497,7 +492,7 @@ impl Reporting {
 
     pub(crate) fn options(&self, files: &[PathBuf]) -> ReportOptions {
         ReportOptions {
-            bootstrap: BootstrapOptions { replicates: self.replicates as usize, seed: self.seed },
+            bootstrap: self.draws.options(),
             by: self.by.iter().copied().map(Dimension::from).collect(),
             files: files.iter().map(|path| path.display().to_string()).collect(),
         }
@@ -508,9 +503,7 @@ impl Reporting {
     /// # Errors
     /// If the threads cannot be started.
     pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
-        let threads = self.threads.map(usize::from).and_then(NonZeroUsize::new);
-        let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        Ok(ThreadPoolBuilder::new().num_threads(threads).build()?.install(work))
+        Ok(pool::install(self.threads, work)?)
     }
 
     /// # Errors

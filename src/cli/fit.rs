@@ -1,25 +1,24 @@
 //! `detente fit`: heads for labels of one's own, fitted on labelled paragraphs, written as a new bundle.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::eval::{
-    BootstrapOptions, ClassWeights, FitGold, FitOptions, FitSample, Fitted, GoldItem, Labels, Origin, ReportOptions,
-    SchemeSource, Style, check_examples, fit as fit_heads, languages, read_gold_to_fit, read_scheme_of_data,
+    ClassWeights, FitGold, FitOptions, FitSample, Fitted, GoldItem, Labels, Origin, ReportOptions, SchemeSource, Style,
+    check_examples, fit as fit_heads, languages, read_gold_to_fit, read_scheme_of_data,
 };
 use detente::{BundleSource, Classifier, Refit, Scheme, TextVectors, VectorSpace};
-use rayon::ThreadPoolBuilder;
 
-use crate::cli::args::Engine;
+use crate::cli::args::{Draws, Engine};
 use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::eval::read_scheme;
 use crate::cli::exit::Exit;
 use crate::cli::model::Model;
+use crate::cli::pool;
 use crate::cli::tune::{check_output, source};
 
 /// Texts that vectors are computed of at a time; between them only the vectors are held.
@@ -69,12 +68,8 @@ pub(crate) struct Fit {
     /// Name of the new bundle [default: that of its folder].
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Bootstrap replicates that intervals are made of.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    pub(crate) replicates: u32,
-    /// Where the draws of folds and bootstrap begin.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) draws: Draws,
     /// The bundle whose encoder gives the vectors.
     #[command(flatten)]
     pub(crate) engine: Engine,
@@ -123,15 +118,12 @@ pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
     let options = FitOptions {
         class_weights: args.class_weights.into(),
         report: ReportOptions {
-            bootstrap: BootstrapOptions { replicates: args.replicates as usize, seed: args.seed },
+            bootstrap: args.draws.options(),
             by: Vec::new(),
             files: gold.files.iter().map(|file| file.name()).collect(),
         },
     };
-    let threads = args.engine.threads.map(usize::from).and_then(NonZeroUsize::new);
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let mut fitted = pool.install(|| fit_heads(&sample, &options))?;
+    let mut fitted = pool::install(args.engine.threads, || fit_heads(&sample, &options))??;
     write(args, &name, &source, &classifier, &scheme, &gold, &mut fitted)?;
 
     let written = Classifier::open(&args.output)?;
@@ -252,7 +244,7 @@ fn write(
         encoder: &info.encoder,
         kernel: info.kernel,
         gold,
-        seed: args.seed,
+        seed: args.draws.seed,
         kept: args.keep_heads.then_some(info.scheme.as_ref()),
     };
     fitted.calibration.fitted_on = origin.fitted_on();

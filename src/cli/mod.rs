@@ -23,6 +23,7 @@ mod journal;
 mod model;
 #[cfg(feature = "hub")]
 mod models;
+mod pool;
 mod progress;
 mod queue;
 mod reader;

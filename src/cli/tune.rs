@@ -3,23 +3,20 @@
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use detente::calibration::{Calibration, Decision};
-use detente::eval::{
-    BootstrapOptions, FitGold, KeptLabel, Method, ReportOptions, Style, TuneSample, read_gold_to_fit, tune as fit,
-};
+use detente::eval::{FitGold, KeptLabel, Method, ReportOptions, Style, TuneSample, read_gold_to_fit, tune as fit};
 use detente::{BundleInfo, BundleSource, Classifier, ZeroShotScheme};
-use rayon::ThreadPoolBuilder;
 
-use crate::cli::args::Engine;
+use crate::cli::args::{Draws, Engine};
 use crate::cli::classify::open_classifier;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::model::Model;
+use crate::cli::pool;
 use crate::cli::target::check_folder;
 
 /// After the help of `tune`.
@@ -50,12 +47,8 @@ pub(crate) struct Tune {
     /// Folder to write the new bundle into, with --scheme a .toml file; must not exist.
     #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
-    /// Bootstrap replicates that intervals are made of.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    pub(crate) replicates: u32,
-    /// Where the draws of folds and bootstrap begin.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) draws: Draws,
     /// The bundle to start from.
     #[command(flatten)]
     pub(crate) engine: Engine,
@@ -107,14 +100,11 @@ pub(crate) fn tune(args: &Tune, console: &Console) -> anyhow::Result<Exit> {
         logits: &logits,
     };
     let options = ReportOptions {
-        bootstrap: BootstrapOptions { replicates: args.replicates as usize, seed: args.seed },
+        bootstrap: args.draws.options(),
         by: Vec::new(),
         files: args.gold.iter().map(|path| path.display().to_string()).collect(),
     };
-    let threads = args.engine.threads.map(usize::from).and_then(NonZeroUsize::new);
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let mut tuned = pool.install(|| fit(&sample, args.method.into(), &options));
+    let mut tuned = pool::install(args.engine.threads, || fit(&sample, args.method.into(), &options))?;
     if tuned.is_as_before() {
         let reasons: Vec<String> = tuned.kept.iter().map(|kept| format!("{}: {}", kept.label, kept.reason)).collect();
         bail!("no label could be fitted ({}); give more items, with each label and without it", reasons.join("; "));

@@ -115,6 +115,12 @@ pub(crate) fn load(
     }
     let kernel = kernels::detect(options.kernel.as_deref());
     let obstacle = no_kernels(config, options.device);
+    if let (Some(wanted), Some(reason)) = (&options.kernel, &obstacle) {
+        return Err(BundleFault::Inconsistent {
+            file: "config.json".into(),
+            problem: format!("the kernel {wanted:?} {reason}; leave DETENTE_KERNEL unset"),
+        });
+    }
     let is_wanted = options.kernel.is_some() || kernel.is_fast();
     let is_stored_int8 = weights.is_int8("encoder.layer.0.output.dense.weight");
     let (name, arithmetic) = match options.precision {

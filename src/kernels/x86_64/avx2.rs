@@ -1,14 +1,14 @@
 //! AVX2: bytes are widened to 16 bits first, because `maddubs` saturates at sums that occur here.
 
 use std::arch::x86_64::{
-    __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32, _mm256_madd_epi16,
-    _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
+    __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_hadd_epi32,
+    _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_setzero_si256, _mm256_storeu_si256,
 };
 
 use crate::kernels::fast::{Sums, kernel};
 use crate::kernels::pack::{BLOCK, FloatRows, GROUP, PANEL, PackedFloats, PackedLinear, QuantisedRows};
 use crate::kernels::portable::{self, AttentionScratch, FloatScratch};
-use crate::kernels::x86_64::{quad, registers};
+use crate::kernels::x86_64::registers;
 use crate::kernels::{Finish, HeadLayout};
 
 /// Rows that have their sums in registers at once.
@@ -45,10 +45,10 @@ fn tile<const PANELS: usize>(
                     // SAFETY: 16 bytes are read from each half of an array of 32 bytes.
                     let weights = [0, 16].map(|at| unsafe { _mm_loadu_si128(bytes.as_ptr().add(at).cast()) });
                     let weights: [__m256i; 2] = [_mm256_cvtepi8_epi16(weights[0]), _mm256_cvtepi8_epi16(weights[1])];
+                    let rows = widened(&activations.as_chunks().0[first / ROWS]);
                     for row in 0..ROWS {
-                        let activation = _mm256_set1_epi64x(widen(quad(activations, first + row)));
                         for pair in 0..2 {
-                            let products = _mm256_madd_epi16(activation, weights[pair]);
+                            let products = _mm256_madd_epi16(rows[row], weights[pair]);
                             sums[row][pair] = _mm256_add_epi32(sums[row][pair], products);
                         }
                     }
@@ -73,9 +73,16 @@ fn half(weights: &[i8; PANEL * GROUP], channel: usize) -> &[i8; CHANNELS * GROUP
     &weights.as_chunks().0[channel / CHANNELS]
 }
 
-/// Four unsigned bytes to four 16-bit numbers.
-#[inline(always)]
-fn widen(bytes: i32) -> i64 {
-    let bytes = bytes.to_le_bytes().map(i64::from);
-    bytes[0] | bytes[1] << 16 | bytes[2] << 32 | bytes[3] << 48
+/// The bytes of one group in four rows as 16-bit numbers: each row's four, four times over.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widened(bytes: &[u8; ROWS * GROUP]) -> [__m256i; ROWS] {
+    // SAFETY: 16 bytes are read from an array of 16 bytes.
+    let all = _mm256_cvtepu8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
+    [
+        _mm256_permute4x64_epi64::<0b00_00_00_00>(all),
+        _mm256_permute4x64_epi64::<0b01_01_01_01>(all),
+        _mm256_permute4x64_epi64::<0b10_10_10_10>(all),
+        _mm256_permute4x64_epi64::<0b11_11_11_11>(all),
+    ]
 }
