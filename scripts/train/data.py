@@ -10,7 +10,7 @@ import gzip
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator
+from typing import Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -116,9 +116,9 @@ def padded(sequences: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
-def batches(lengths: list[int], max_tokens: int, generator: np.random.Generator | None = None, clusters: list[int] | None = None) -> Iterator[list[int]]:
+def batches(lengths: list[int], max_tokens: int, generator: np.random.Generator | None = None, clusters: Sequence[Hashable] | None = None) -> Iterator[list[int]]:
     """Indices in batches of similar length and at most max_tokens padded tokens; shuffled where a generator is given. Texts of one cluster share a batch."""
-    members: dict[int, list[int]] = {}
+    members: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters if clusters is not None else range(len(lengths))):
         members.setdefault(cluster, []).append(index)
     companies = list(members.values())

@@ -44,6 +44,8 @@ SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "pairs": 0.6, "news
 
 NEWS_SETS = ("news_parallel", "news_mono", "news_more")
 GROUPED_SETS = ("contrast", "pairs")  # whose groups hold texts that differ little
+UNKNOWN_LOSS = 0.8  # from which on an item is seen in every epoch
+LEAST_SHARE = 0.2  # of the epochs see what is known best
 MARGIN = 0.8  # of the distance of two gold levels, that the expected levels must keep
 
 
@@ -71,7 +73,6 @@ class Options:
     roughen_share: float = 0.25
     unknown_share: float = 0.05  # of tokens replaced by <unk>
     known: str = ""  # JSON Lines of `set`, `id`, `loss`: what an earlier model makes of the train items; "": every item in every epoch
-    epoch_share: float = 1.0  # of the items, in one epoch
     averaging: float = 0.997  # decay per step of the running average of the weights, which is judged and kept; 0: the last weights
     keep_last: int = 0  # 1: the last epoch is saved, whatever dev says of it
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
@@ -97,7 +98,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
     set_dropout(encoder, options.dropout)
-    keep = Keep.of(train, options)
+    shares = shares_seen(train, options.known)
     model = Classifier(encoder, start_heads(encoder_folder, encoder.config.hidden_size, options)).to(device)
     weights = LossWeights.of(train, device)
     optimizer = make_optimizer(model, options)
@@ -106,7 +107,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     (output / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     started, best, done, planned = time.monotonic(), -1.0, 0, 0.0
     for epoch in range(int(np.ceil(options.epochs))):
-        examples = epoch_examples(train, keep, options, generator)
+        examples = epoch_examples(train, shares, options, generator)
         sequences = token_ids(tokenizer, [example.text for example in examples], MAX_LENGTH)
         order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator, [example.cluster for example in examples]))
         planned = planned or len(order) * options.epochs
@@ -197,7 +198,7 @@ class Example:
 
     text: str
     item: Item
-    cluster: int  # texts of one cluster share a batch
+    cluster: str  # texts of one cluster share a batch
     weight: float
 
 
@@ -205,55 +206,40 @@ def cluster_of(item: Item) -> str:
     return f"{item.set}/{item.group if item.set in GROUPED_SETS else item.id}"
 
 
-@dataclass
-class Keep:
-    """By cluster, the share of epochs that see it."""
-
-    EASY = 0.8  # loss from which on an item is seen in full
-    LEAST = 0.2
-    shares: dict[str, float]
-
-    @classmethod
-    def of(cls, items: list[Item], options: Options) -> Keep:
-        """A cluster's hardest item decides; what the file does not name is seen in full."""
-        shares = {cluster_of(item): options.epoch_share for item in items}
-        if options.known:
-            lines = (json.loads(line) for line in Path(options.known).read_text(encoding="utf-8").splitlines())
-            losses = {(line["set"], line["id"]): line["loss"] for line in lines}
-            hardest: dict[str, float] = {}
-            for item in items:
-                cluster = cluster_of(item)
-                hardest[cluster] = max(hardest.get(cluster, 0.0), losses.get((item.set, item.id), cls.EASY))
-            shares = {cluster: options.epoch_share * min(1.0, max(cls.LEAST, loss / cls.EASY)) for cluster, loss in hardest.items()}
-        return cls(shares)
-
-    def draw(self, options: Options, generator: np.random.Generator) -> dict[str, float]:
-        """Weights of the clusters of one epoch: what is seen more rarely weighs more, so that the whole is the same on average."""
-        return {cluster: options.epoch_share / share for cluster, share in self.shares.items() if generator.random() < share}
+def shares_seen(items: list[Item], known: str) -> dict[str, float]:
+    """By cluster, the share of epochs that see it: its hardest item decides; what the file of losses does not name is seen in full."""
+    losses: dict[tuple[str, str], float] = {}
+    if known:
+        lines = (json.loads(line) for line in Path(known).read_text(encoding="utf-8").splitlines())
+        losses = {(line["set"], line["id"]): line["loss"] for line in lines}
+    shares: dict[str, float] = {}
+    for item in items:
+        share = min(1.0, losses.get((item.set, item.id), UNKNOWN_LOSS) / UNKNOWN_LOSS)
+        shares[cluster_of(item)] = max(shares.get(cluster_of(item), LEAST_SHARE), share)
+    return shares
 
 
-def epoch_examples(items: list[Item], keep: Keep, options: Options, generator: np.random.Generator) -> list[Example]:
-    """Every item that is kept once, plain news in a share of cases; of an item with translations one of them, rare languages preferred, and the original in a share."""
+def epoch_examples(items: list[Item], shares: dict[str, float], options: Options, generator: np.random.Generator) -> list[Example]:
+    """Every item as often as its cluster's share says, and weighing as much more as it comes less; of these plain news in a share of cases; of an item with translations one of them, rare languages preferred, and the original in a share."""
     common: dict[str, int] = {}
     for item in items:
         for language in (item.lang, *item.translations):
             common[language] = common.get(language, 0) + 1
     examples = []
-    clusters: dict[str, int] = {}
-    drawn = keep.draw(options, generator)
+    weights = {cluster: 1 / share for cluster, share in shares.items() if generator.random() < share}
     for item in items:
-        if (weight := drawn.get(cluster_of(item))) is None:
+        cluster = cluster_of(item)
+        if cluster not in weights:
             continue
-        cluster = clusters.setdefault(cluster_of(item), len(clusters))
         if item.set in NEWS_SETS and not item.topics and item.escalation == 0 and generator.random() >= options.plain_share:
             continue
         languages = [language for language in item.translations if language in TARGET_LANGUAGES]
         if languages:
-            shares = np.array([common[language] ** -0.5 for language in languages])
-            language = languages[generator.choice(len(languages), p=shares / shares.sum())]
-            examples.append(Example(roughened(item.translations[language], options, generator), item, cluster, weight))
+            chances = np.array([common[language] ** -0.5 for language in languages])
+            language = languages[generator.choice(len(languages), p=chances / chances.sum())]
+            examples.append(Example(roughened(item.translations[language], options, generator), item, cluster, weights[cluster]))
         if not languages or generator.random() < options.english_share:
-            examples.append(Example(roughened(item.text, options, generator), item, cluster, weight))
+            examples.append(Example(roughened(item.text, options, generator), item, cluster, weights[cluster]))
     return examples
 
 
@@ -325,7 +311,7 @@ def escalation_loss(logits: Tensor, levels: Tensor, kind: str) -> Tensor:
 
 def company_loss(logits: Logits, examples: list[Example], options: Options) -> Tensor:
     """Over the pairs of texts of one cluster: disagreement where all labels are the same, too little distance where the levels differ."""
-    clusters: dict[int, list[int]] = {}
+    clusters: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
         clusters.setdefault(example.cluster, []).append(row)
     pairs = [pair for rows in clusters.values() for pair in combinations(rows, 2)]

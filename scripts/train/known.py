@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from bundle import Bundle
+from calibrate import with_translations
 from data import Item, Labels, read_items
-from finetune import TARGET_LANGUAGES
 from predict import text_logits
 
 LEAST = 1e-6  # probability
@@ -28,12 +28,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    texts, owners = [], []
-    for item in read_items(options.data):
-        if item.split == "train":
-            versions = [item.text, *(text for language, text in item.translations.items() if language in TARGET_LANGUAGES)]
-            texts += versions
-            owners += [item] * len(versions)
+    texts, owners, _ = with_translations([item for item in read_items(options.data) if item.split == "train"])
     largest: dict[tuple[str, str], float] = {}
     for item, loss in zip(owners, losses(Bundle(options.bundle), texts, owners), strict=True):
         key = (item.set, item.id)
