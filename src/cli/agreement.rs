@@ -7,6 +7,7 @@ use detente::eval::{Style, agreement as agree};
 
 use crate::cli::eval::{Loaded, ReportFormat, Reporting, Systems};
 use crate::cli::exit::Exit;
+use crate::cli::pool;
 
 /// After the help of `agreement`.
 pub(crate) const EXAMPLES: &str = "\
@@ -50,7 +51,8 @@ pub(crate) fn agreement(args: &Agreement) -> anyhow::Result<Exit> {
         );
     }
     let options = args.reporting.options(&args.systems.gold);
-    let report = args.reporting.install(|| agree(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
+    let report =
+        pool::install(args.reporting.threads, || agree(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
     let text = match args.reporting.format {
         ReportFormat::Text => report.render(Style::Text),
         ReportFormat::Markdown | ReportFormat::Html => report.render(Style::Markdown),

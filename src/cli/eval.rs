@@ -218,7 +218,8 @@ pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
         );
     }
     let options = args.reporting.options(&args.systems.gold);
-    let mut report = args.reporting.install(|| score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
+    let mut report =
+        pool::install(args.reporting.threads, || score(&loaded.scheme, &loaded.gold, &loaded.systems, &options))?;
     report.abstention =
         args.target_precision.map(|target| abstention(&loaded.scheme, &loaded.gold, &loaded.systems, target));
     if !args.behaviour.is_empty() {
@@ -496,14 +497,6 @@ impl Reporting {
             by: self.by.iter().copied().map(Dimension::from).collect(),
             files: files.iter().map(|path| path.display().to_string()).collect(),
         }
-    }
-
-    /// Runs `work` on as many threads as the flags say.
-    ///
-    /// # Errors
-    /// If the threads cannot be started.
-    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
-        Ok(pool::install(self.threads, work)?)
     }
 
     /// # Errors
