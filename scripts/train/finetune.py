@@ -7,7 +7,8 @@ Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulat
 2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a pair that
 differ in names alone, should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
 Items weigh by the coder's confidence; labels that are not known are left out. With --known, items that an earlier model has right are
-seen in fewer epochs and weigh as much more when they are. Each epoch draws a translation of a text
+seen in fewer epochs and weigh as much more when they are. With --frozen, the embeddings and so many layers stay as they are, and what
+they give is read from the file of lower.py: a step costs a third with 8 of 12 layers. Each epoch draws a translation of a text
 anew and roughens some texts (case, quotes, diacritics, missing full stop), so that no surface form carries a label.
 """
 
@@ -32,8 +33,9 @@ from transformers import BertModel
 
 from calibration import MIDPOINTS, decide, escalation_probabilities
 from data import Item, Labels, batches, padded, read_items, token_ids
+from lower import LowerLayers, apply_layers
 from metrics import f1, kappa, macro_f1
-from model import Classifier, Heads, Logits, load_encoder, load_heads, load_tokenizer, save_checkpoint
+from model import Classifier, Heads, Logits, load_encoder, load_heads, load_tokenizer, pooled, save_checkpoint
 from predict import LogitArrays, text_logits
 from scheme import LEVEL_CODES
 from windows import MAX_LENGTH
@@ -66,6 +68,7 @@ class Options:
     warmup: float = 0.05  # share of all steps
     english_share: float = 0.4  # of the parallel items seen in English as well as in translation, per epoch
     plain_share: float = 0.5  # of the news without topic and level, which are half of all, seen per epoch
+    topics_weight: float = 1.0
     escalation_weight: float = 1.0
     boilerplate_weight: float = 1.0
     agreement_weight: float = 0.5
@@ -74,6 +77,9 @@ class Options:
     unknown_share: float = 0.05  # of tokens replaced by <unk>
     known: str = ""  # JSON Lines of `set`, `id`, `loss`: what an earlier model makes of the train items; "": every item in every epoch
     averaging: float = 0.997  # decay per step of the running average of the weights, which is judged and kept; 0: the last weights
+    frozen: int = 0  # layers that stay as they are, with the embeddings; 0: everything learns
+    lower: str = ""  # file of lower.py with what they give; "": computed at every step
+    compile: int = 0  # 1: layers compiled, which a C++ compiler has to be there for; faster after the first minutes
     keep_last: int = 0  # 1: the last epoch is saved, whatever dev says of it
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
 
@@ -98,8 +104,13 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
     set_dropout(encoder, options.dropout)
+    freeze(encoder, options.frozen)
     shares = shares_seen(train, options.known)
     model = Classifier(encoder, start_heads(encoder_folder, encoder.config.hidden_size, options)).to(device)
+    lower = LowerLayers(encoder, options.frozen, Path(options.lower) if options.lower else None) if options.frozen else None
+    if options.compile:
+        for layer in encoder.encoder.layer[options.frozen :]:
+            layer.compile(dynamic=True)
     weights = LossWeights.of(train, device)
     optimizer = make_optimizer(model, options)
     average = RunningAverage(model, options.averaging)
@@ -120,11 +131,9 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             if used >= 1:
                 break
             set_rates(optimizer, used, options.warmup)
-            ids, mask = padded([sequences[index] for index in picked], encoder.config.pad_token_id)
-            hidden = (torch.rand(ids.shape) < options.unknown_share) & (mask == 1) & (ids > 2)
-            ids[hidden] = tokenizer.token_to_id("<unk>")
+            members = [sequences[index] for index in picked]
             with torch.autocast(device.type, torch.bfloat16):
-                logits = model(ids.to(device), mask.to(device))
+                logits = logits_above(model, lower, members, options) if lower else logits_of(model, members, tokenizer.token_to_id("<unk>"), options)
             loss = weights.loss(logits, labels, np.array(picked), [examples[index] for index in picked], options)
             loss = loss + company_loss(logits, [examples[index] for index in picked], options)
             loss.backward()
@@ -142,11 +151,24 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
                 log.write(json.dumps(line) + "\n")
             if options.keep_last or line["score"] > best:
                 best = line["score"]
-                set_dropout(encoder, 0.0)
                 save_checkpoint(output, model, encoder_folder / "tokenizer.json")
-                set_dropout(encoder, options.dropout)
         if options.minutes and (time.monotonic() - started) / 60 >= options.minutes:
             break
+
+
+def logits_of(model: Classifier, sequences: list[list[int]], unknown: int, options: Options) -> Logits:
+    device = next(model.parameters()).device
+    ids, mask = padded(sequences, model.encoder.config.pad_token_id)
+    hidden = (torch.rand(ids.shape) < options.unknown_share) & (mask == 1) & (ids > 2)
+    ids[hidden] = unknown
+    return model(ids.to(device), mask.to(device))
+
+
+def logits_above(model: Classifier, lower: LowerLayers, sequences: list[list[int]], options: Options) -> Logits:
+    """As `logits_of`, from what the frozen layers give; dropout is that of the embeddings, one storey higher."""
+    states, mask = lower.outputs(sequences)
+    states = F.dropout(states.float(), options.dropout)
+    return model.heads(pooled(apply_layers(model.encoder, range(lower.layers, len(model.encoder.encoder.layer)), states, mask), mask))
 
 
 class RunningAverage:
@@ -155,7 +177,7 @@ class RunningAverage:
     EVERY = 5  # steps between updates
 
     def __init__(self, model: Classifier, decay: float) -> None:
-        self.parameters = list(model.parameters())
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.decay = decay
         self.steps = 0
         self.averages = [parameter.detach().clone() for parameter in self.parameters] if decay else []
@@ -287,7 +309,7 @@ class LossWeights:
         item_weights = torch.tensor([example.weight * CONFIDENCE_WEIGHTS[example.item.confidence] * SET_WEIGHTS[example.item.set] for example in examples], device=device)
         topics = torch.tensor(labels.topics[rows], dtype=torch.float32, device=device)
         losses = F.binary_cross_entropy_with_logits(logits.topics, topics.clamp(min=0), pos_weight=self.topics, reduction="none")
-        total = averaged(losses.mean(1), item_weights * (topics[:, 0] >= 0))
+        total = options.topics_weight * averaged(losses.mean(1), item_weights * (topics[:, 0] >= 0))
         levels = torch.tensor(labels.escalation[rows], device=device)
         known = levels >= 0
         losses = escalation_loss(logits.escalation, levels.clamp(min=0), options.escalation)
@@ -356,6 +378,14 @@ def set_dropout(encoder: BertModel, share: float) -> None:
     encoder.embeddings.dropout.p = share
 
 
+def freeze(encoder: BertModel, layers: int) -> None:
+    """No gradients for the embeddings and the first layers; dropout of embeddings that do not learn is off."""
+    if layers:
+        for part in (encoder.embeddings, *encoder.encoder.layer[:layers]):
+            part.requires_grad_(False)
+        set_dropout(encoder, 0.0)
+
+
 def make_optimizer(model: Classifier, options: Options) -> torch.optim.Optimizer:
     """Heads fastest, then the layers from top to bottom, each a little slower; embeddings at a rate of their own."""
     layers = list(model.encoder.encoder.layer)
@@ -364,6 +394,7 @@ def make_optimizer(model: Classifier, options: Options) -> torch.optim.Optimizer
         {"params": list(model.encoder.embeddings.parameters()), "lr": options.embedding_rate, "weight_decay": 0.0},
     ]
     groups += [{"params": list(layer.parameters()), "lr": options.layer_rate * options.layer_decay ** (len(layers) - 1 - depth)} for depth, layer in enumerate(layers)]
+    groups = [group for group in groups if group["params"][0].requires_grad]
     for group in groups:
         group["peak"] = group["lr"]
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)

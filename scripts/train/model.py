@@ -63,7 +63,12 @@ class Classifier(nn.Module):
 
 def mean_vectors(encoder: BertModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Mean of the last hidden states over real tokens, <s> and </s> included: (B, T) -> (B, H), f32."""
-    hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, T, H)
+    return pooled(encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+
+
+def pooled(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean over real tokens: (B, T, H) -> (B, H), f32."""
+    hidden = hidden.float()
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(1) / weights.sum(1)
 
