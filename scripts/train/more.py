@@ -1,6 +1,7 @@
 """Puts the texts back to labels that are committed without them.
 
 Command: python more.py --labels labels/news_more.jsonl --corpora DIR --output DATA/news_more.jsonl.gz
+         python more.py --labels labels/news_check.jsonl --corpora DIR --output check.jsonl.gz --split check
 Inputs: labels keyed by source file and hash of the text; parallel/NAME.LANG.tsv and mono/NAME.LANG.txt, which may not be committed.
 Outputs: labelled records in the codebook's format, with the translations that the parallel files hold; how many labels found their text.
 A text is a line, two or three neighbouring lines, or three neighbouring sentences of a long line, with normalised white space.
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--corpora", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--split", default="train")
     options = parser.parse_args()
     labels = {record["hash"]: record for record in map(json.loads, options.labels.read_text().splitlines())}
     found = texts(labels, options.corpora)
@@ -39,7 +41,7 @@ def main() -> None:
             if key in found:
                 text, translations = found[key]
                 rest = {name: value for name, value in record.items() if name != "hash"}
-                output.write(json.dumps({"id": f"more-{key}", "text": text, "translations": translations, **rest, "split": "train"}, ensure_ascii=False) + "\n")
+                output.write(json.dumps({"id": f"more-{key}", "text": text, "translations": translations, **rest, "split": options.split}, ensure_ascii=False) + "\n")
     print(f"{len(found)} of {len(labels)} labels found their text")
 
 
