@@ -1,9 +1,9 @@
 """Puts the texts back to labels that are committed without them.
 
 Command: python more.py --labels labels/news_more.jsonl --corpora DIR --output DATA/news_more.jsonl.gz
-         python more.py --labels labels/news_check.jsonl --corpora DIR --output check.jsonl.gz --split check
+         python more.py --labels labels/news_check.jsonl --corpora DIR --output check.jsonl --split check
 Inputs: labels keyed by source file and hash of the text; parallel/NAME.LANG.tsv and mono/NAME.LANG.txt, which may not be committed.
-Outputs: labelled records in the codebook's format, with the translations that the parallel files hold; how many labels found their text.
+Outputs: labelled records in the codebook's format, compressed where the name ends in .gz, with the translations that the parallel files hold; how many labels found their text.
 A text is a line, two or three neighbouring lines, or three neighbouring sentences of a long line, with normalised white space.
 """
 
@@ -36,7 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     labels = {record["hash"]: record for record in map(json.loads, options.labels.read_text().splitlines())}
     found = texts(labels, options.corpora)
-    with gzip.open(options.output, "wt", encoding="utf-8") as output:
+    opened = gzip.open if options.output.suffix == ".gz" else open
+    with opened(options.output, "wt", encoding="utf-8") as output:
         for key, record in labels.items():
             if key in found:
                 text, translations = found[key]
