@@ -21,7 +21,6 @@ from scipy.optimize import minimize
 from bundle import quantise_in_place, write_json
 from calibration import MIDPOINTS, Calibration, Platt, decide, escalation_probabilities, sigmoid
 from data import Item, Labels, read_items
-from finetune import TARGET_LANGUAGES
 from metrics import f1, kappa
 from model import load_checkpoint, load_tokenizer
 from predict import LogitArrays, text_logits
@@ -59,7 +58,7 @@ def with_translations(items: list[Item]) -> tuple[list[str], list[Item], np.ndar
     """Texts, the item of each, and weights that add up to the set's weight over an item's versions."""
     texts, owners, weights = [], [], []
     for item in items:
-        versions = [item.text, *(text for language, text in item.translations.items() if language in TARGET_LANGUAGES)]
+        versions = [item.text, *item.target_translations.values()]
         texts += versions
         owners += [item] * len(versions)
         weights += [SET_WEIGHTS[item.set] / len(versions)] * len(versions)

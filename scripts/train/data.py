@@ -29,6 +29,7 @@ FILES = {
     "contrast": "contrast.jsonl",
     "pairs": "pairs.jsonl",
 }
+TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
 SURE = 2
 WIDTH_STEP = 8  # widths of batches are multiples of it: kernels prepared for one shape are used again
 
@@ -50,6 +51,11 @@ class Item:
     group: str = ""
     source: str = ""
     second: dict | None = None
+
+    @property
+    def target_translations(self) -> dict[str, str]:
+        """The translations into languages that the model is for."""
+        return {language: text for language, text in self.translations.items() if language in TARGET_LANGUAGES}
 
 
 def read_items(folder: Path) -> list[Item]:

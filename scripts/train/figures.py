@@ -18,7 +18,6 @@ import numpy as np
 from bundle import Bundle, write_json
 from calibration import Calibration
 from data import Item, Labels, read_items
-from finetune import TARGET_LANGUAGES
 from metrics import calibration_error, f1, interval, kappa, macro_f1, opposite_sign
 from model import load_checkpoint
 from predict import LogitArrays, text_logits
@@ -75,7 +74,7 @@ def main() -> None:
 def figures(bundle: Bundle, items: list[Item]) -> dict[str, dict]:
     texts, owners, languages = [], [], []
     for item in fully_labelled(items):
-        versions = {item.lang: item.text, **{language: text for language, text in item.translations.items() if language in TARGET_LANGUAGES}}
+        versions = {item.lang: item.text, **item.target_translations}
         texts += versions.values()
         owners += [item] * len(versions)
         languages += versions

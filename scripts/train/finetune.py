@@ -40,7 +40,6 @@ from predict import LogitArrays, text_logits
 from scheme import LEVEL_CODES
 from windows import MAX_LENGTH
 
-TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
 CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}
 SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "pairs": 0.6, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2}
 
@@ -103,7 +102,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     train, dev = [item for item in items if item.split == "train"], [item for item in items if item.split == "dev"]
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
-    set_dropout(encoder, options.dropout)
+    set_dropout(encoder, 0.0 if options.frozen else options.dropout)
     freeze(encoder, options.frozen)
     shares = shares_seen(train, options.known)
     model = Classifier(encoder, start_heads(encoder_folder, encoder.config.hidden_size, options)).to(device)
@@ -255,7 +254,7 @@ def epoch_examples(items: list[Item], shares: dict[str, float], options: Options
             continue
         if item.set in NEWS_SETS and not item.topics and item.escalation == 0 and generator.random() >= options.plain_share:
             continue
-        languages = [language for language in item.translations if language in TARGET_LANGUAGES]
+        languages = list(item.target_translations)
         if languages:
             chances = np.array([common[language] ** -0.5 for language in languages])
             language = languages[generator.choice(len(languages), p=chances / chances.sum())]
@@ -379,11 +378,10 @@ def set_dropout(encoder: BertModel, share: float) -> None:
 
 
 def freeze(encoder: BertModel, layers: int) -> None:
-    """No gradients for the embeddings and the first layers; dropout of embeddings that do not learn is off."""
+    """No gradients for the embeddings and the first layers; 0 layers: everything learns, the embeddings too."""
     if layers:
         for part in (encoder.embeddings, *encoder.encoder.layer[:layers]):
             part.requires_grad_(False)
-        set_dropout(encoder, 0.0)
 
 
 def make_optimizer(model: Classifier, options: Options) -> torch.optim.Optimizer:

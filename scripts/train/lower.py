@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     items = [item for item in read_items(options.data) if item.split == "train"]
-    texts = dict.fromkeys(text for item in items for text in (item.text, *item.translations.values()))
+    texts = dict.fromkeys(text for item in items for text in (item.text, *item.target_translations.values()))
     sequences = token_ids(load_tokenizer(options.encoder), list(texts), MAX_LENGTH)
     lower = LowerLayers(load_encoder(options.encoder).eval(), options.layers)
     companies = [[sequences[index] for index in picked] for picked in batches([len(sequence) for sequence in sequences], BATCH_TOKENS)]

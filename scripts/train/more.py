@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Iterator
 
-from finetune import TARGET_LANGUAGES
+from data import TARGET_LANGUAGES
 from windows import normalise
 
 HASH_DIGITS = 16

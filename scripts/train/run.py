@@ -21,10 +21,10 @@ from transformers import BertConfig, BertModel
 import start
 from bundle import Bundle, write_json
 from calibrate import calibrate
-from data import read_items
+from data import TARGET_LANGUAGES, read_items
 from export import export
 from figures import figures, print_report
-from finetune import TARGET_LANGUAGES, Options, finetune
+from finetune import Options, finetune
 from model import save_encoder
 
 STAGES = ["start", "finetune", "calibrate", "export"]
