@@ -1,6 +1,6 @@
 """Labelled records, and batches of token ids.
 
-Inputs: a folder with any of the files in FILES (fields as in the codebook).
+Inputs: a folder with any of the files in FILES (fields as in the codebook); a file of views.py.
 Outputs: `Item`s by split; label arrays; padded batches of similar length.
 """
 
@@ -30,6 +30,7 @@ FILES = {
     "pairs": "pairs.jsonl",
 }
 TARGET_LANGUAGES = ["de", "en", "ru", "uk", "pl", "fr", "es", "it", "tr", "ar", "zh", "cs"]
+VIEWS = "views"  # the set of texts without labels, whose targets views.py makes
 SURE = 2
 WIDTH_STEP = 8  # widths of batches are multiples of it: kernels prepared for one shape are used again
 
@@ -45,12 +46,14 @@ class Item:
     escalation: int | None
     boilerplate: bool | None
     split: str
-    set: str  # key of FILES
+    set: str  # key of FILES, or VIEWS
     confidence: int = SURE
     translations: dict[str, str] = field(default_factory=dict)
     group: str = ""
     source: str = ""
     second: dict | None = None
+    versions: list[str] = field(default_factory=list)  # of one of VIEWS: the text in its languages, `text` too
+    targets: list[float] | None = None  # of one of VIEWS: logits of topics, escalation (cumulative) and boilerplate
 
     @property
     def target_translations(self) -> dict[str, str]:
@@ -70,6 +73,27 @@ def read_items(folder: Path) -> list[Item]:
     if not items:
         raise FileNotFoundError(f"none of {sorted(FILES.values())} in {folder}")
     return items
+
+
+def read_views(path: Path) -> list[Item]:
+    """Texts of a file of views.py."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    return [
+        Item(
+            id=str(number),
+            lang=record["texts"][0][0],
+            text=record["texts"][0][1],
+            topics=None,
+            escalation=None,
+            boilerplate=None,
+            split="train",
+            set=VIEWS,
+            versions=[text for _, text in record["texts"]],
+            targets=[*record["topics"], *record["escalation"], record["boilerplate"]],
+        )
+        for number, record in enumerate(records)
+    ]
 
 
 def parse(record: dict, name: str) -> Item:

@@ -6,6 +6,7 @@ Outputs: a checkpoint folder with the best epoch by dev, or the last; log.jsonl 
 Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
 2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a pair that
 differ in names alone, should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
+With --views, texts without labels take part, two versions of each at a time: their targets are what an earlier model made of all versions together.
 Items weigh by the coder's confidence; labels that are not known are left out. With --known, items that an earlier model has right are
 seen in fewer epochs and weigh as much more when they are. With --frozen, the embeddings and so many layers stay as they are, and what
 they give is read from the file of lower.py: a step costs a third with 8 of 12 layers. Each epoch draws a translation of a text
@@ -32,7 +33,7 @@ from torch import Tensor
 from transformers import BertModel
 
 from calibration import MIDPOINTS, decide, escalation_probabilities
-from data import Item, Labels, batches, padded, read_items, token_ids
+from data import VIEWS, Item, Labels, batches, padded, read_items, read_views, token_ids
 from lower import LowerLayers, apply_layers
 from metrics import f1, kappa, macro_f1
 from model import Classifier, Heads, Logits, load_encoder, load_heads, load_tokenizer, pooled, save_checkpoint
@@ -41,7 +42,7 @@ from scheme import LEVEL_CODES
 from windows import MAX_LENGTH
 
 CONFIDENCE_WEIGHTS = {2: 1.0, 1: 0.7, 0: 0.3}
-SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "pairs": 0.6, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2}
+SET_WEIGHTS = {"authored": 1.0, "web": 1.0, "contrast": 1.0, "pairs": 0.6, "news_parallel": 1.0, "news_mono": 1.2, "news_more": 1.2, VIEWS: 1.0}
 
 NEWS_SETS = ("news_parallel", "news_mono", "news_more")
 GROUPED_SETS = ("contrast", "pairs")  # whose groups hold texts that differ little
@@ -72,6 +73,9 @@ class Options:
     boilerplate_weight: float = 1.0
     agreement_weight: float = 0.5
     margin_weight: float = 0.5
+    views: str = ""  # file of views.py; "": none
+    views_share: float = 0.5  # of the texts of an epoch
+    views_weight: float = 1.0
     roughen_share: float = 0.25
     unknown_share: float = 0.05  # of tokens replaced by <unk>
     known: str = ""  # JSON Lines of `set`, `id`, `loss`: what an earlier model makes of the train items; "": every item in every epoch
@@ -111,6 +115,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
         for layer in encoder.encoder.layer[options.frozen :]:
             layer.compile(dynamic=True)
     weights = LossWeights.of(train, device)
+    views = Views(read_views(Path(options.views)) if options.views else [], generator)
     optimizer = make_optimizer(model, options)
     average = RunningAverage(model, options.averaging)
     output.mkdir(parents=True, exist_ok=True)
@@ -118,6 +123,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     started, best, done, planned = time.monotonic(), -1.0, 0, 0.0
     for epoch in range(int(np.ceil(options.epochs))):
         examples = epoch_examples(train, shares, options, generator)
+        examples += views.examples(round(len(examples) * options.views_share / (1 - options.views_share) / 2), options, generator)
         sequences = token_ids(tokenizer, [example.text for example in examples], MAX_LENGTH)
         order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator, [example.cluster for example in examples]))
         planned = planned or len(order) * options.epochs
@@ -133,8 +139,9 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             members = [sequences[index] for index in picked]
             with torch.autocast(device.type, torch.bfloat16):
                 logits = logits_above(model, lower, members, options) if lower else logits_of(model, members, tokenizer.token_to_id("<unk>"), options)
-            loss = weights.loss(logits, labels, np.array(picked), [examples[index] for index in picked], options)
-            loss = loss + company_loss(logits, [examples[index] for index in picked], options)
+            company = [examples[index] for index in picked]
+            loss = weights.loss(logits, labels, np.array(picked), company, options)
+            loss = loss + company_loss(logits, company, options) + views_loss(logits, company, options)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -264,6 +271,23 @@ def epoch_examples(items: list[Item], shares: dict[str, float], options: Options
     return examples
 
 
+class Views:
+    """Texts of views.py, each shown once before any is shown again."""
+
+    def __init__(self, items: list[Item], generator: np.random.Generator) -> None:
+        self.items, self.order, self.shown = items, generator.permutation(len(items)), 0
+
+    def examples(self, count: int, options: Options, generator: np.random.Generator) -> list[Example]:
+        """Two versions of each of the next `count` texts; of one with a single version that one."""
+        examples = []
+        for _ in range(count if self.items else 0):
+            item = self.items[self.order[self.shown % len(self.items)]]
+            self.shown += 1
+            for index in generator.permutation(len(item.versions))[:2]:
+                examples.append(Example(roughened(item.versions[index], options, generator), item, cluster_of(item), 1.0))
+        return examples
+
+
 def roughened(text: str, options: Options, generator: np.random.Generator) -> str:
     """One of several changes that never change a label, or none."""
     if generator.random() >= options.roughen_share:
@@ -350,6 +374,20 @@ def company_loss(logits: Logits, examples: list[Example], options: Options) -> T
         short = MARGIN * wanted.abs() - (distance[first] - distance[second]) * wanted.sign()
         total = total + options.margin_weight * short.clamp(min=0).mean()
     return total
+
+
+def views_loss(logits: Logits, examples: list[Example], options: Options) -> Tensor:
+    """Cross-entropy to the targets of texts of views.py, weighted among the heads as that to labels is."""
+    total = logits.topics.sum() * 0.0
+    rows = [row for row, example in enumerate(examples) if example.item.targets]
+    if not rows:
+        return total
+    targets = torch.tensor([examples[row].item.targets for row in rows], dtype=torch.float32, device=total.device).sigmoid()
+    given = torch.cat([logits.topics, logits.escalation, logits.boilerplate.unsqueeze(1)], 1)[rows]
+    losses = F.binary_cross_entropy_with_logits(given, targets, reduction="none")
+    topics, levels = logits.topics.shape[1], logits.escalation.shape[1]
+    weighted = options.topics_weight * losses[:, :topics].mean(1) + options.escalation_weight * losses[:, topics : topics + levels].sum(1) + options.boilerplate_weight * losses[:, -1]
+    return options.views_weight * weighted.mean()
 
 
 def twins(one: Item, other: Item) -> bool:

@@ -164,7 +164,11 @@ class Excluded:
     """Word runs of the dev and test texts and their translations."""
 
     def __init__(self, texts: list[str]) -> None:
-        self.shingles = {shingle for text in texts for shingle in shingles(text)}
+        self.shingles: set[int] = set()
+        self.add(texts)
+
+    def add(self, texts: list[str]) -> None:
+        self.shingles.update(shingle for text in texts for shingle in shingles(text))
 
     @classmethod
     def from_data(cls, folder: Path) -> Excluded:
