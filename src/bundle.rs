@@ -32,7 +32,7 @@ use crate::encoder::{self, Encoder, EncoderConfig, EncoderOptions, Family, Pooli
 use crate::error::{BundleFault, CheckpointFault, Error, Result};
 use crate::head::{Heads, LinearHeads, MappedHead, ScaleHead};
 use crate::label::Scheme;
-use crate::text::Language;
+use crate::text::language::{Language, primary_subtag};
 
 /// The version of the bundle format that this program reads.
 pub const FORMAT: u64 = 1;
@@ -77,7 +77,7 @@ pub struct BundleInfo {
     pub bytes: u64,
     /// What computes (`int8 avx512-vnni`, `f32 avx2`, `candle f32`).
     pub kernel: &'static str,
-    /// Its arithmetic; never [`Precision::Auto`].
+    /// Its arithmetic.
     pub precision: Precision,
     /// The model card, in Markdown.
     pub card: String,
@@ -88,7 +88,7 @@ pub struct BundleInfo {
 impl BundleInfo {
     /// Whether the card has figures for the language.
     pub fn is_validated_for(&self, language: Language) -> bool {
-        self.languages.iter().any(|code| code == language.code())
+        self.languages.iter().any(|tag| primary_subtag(tag).eq_ignore_ascii_case(language.code()))
     }
 }
 

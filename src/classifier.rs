@@ -54,10 +54,11 @@ impl ClassifierBuilder {
         self
     }
 
-    /// The arithmetic of the encoder.
+    /// The arithmetic of the encoder; `None` (the default) takes int8 where the bundle stores its weights so and the CPU has
+    /// instructions for it, else f32.
     #[must_use]
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.options.encoder.precision = precision;
+    pub fn precision(mut self, precision: impl Into<Option<Precision>>) -> Self {
+        self.options.encoder.precision = precision.into();
         self
     }
 

@@ -66,6 +66,7 @@ impl Scheme {
     pub fn problem(&self) -> Option<String> {
         let mut names: Vec<&str> = self.topics.iter().map(|topic| topic.name.as_str()).collect();
         names.extend(self.scale.iter().map(|scale| scale.name.as_str()));
+        names.extend(self.boilerplate.then_some("boilerplate"));
         if names.iter().any(|name| name.trim().is_empty()) {
             return Some("a topic or the scale has an empty name".into());
         }
@@ -103,7 +104,8 @@ pub struct TopicScore<'a> {
     pub name: &'a str,
     /// Calibrated probability, in [0, 1].
     pub probability: f32,
-    /// Whether the topic applies: the probability reaches the topic's threshold and the paragraph is not boilerplate.
+    /// Whether the topic applies: the probability reaches the topic's threshold, of one label of many it is the decided
+    /// one, and the paragraph is not boilerplate.
     pub applies: bool,
 }
 
@@ -129,7 +131,7 @@ pub struct Prediction {
 pub struct PredictionParts {
     /// Calibrated probability of each topic, in [0, 1].
     pub topic_probabilities: Vec<f32>,
-    /// Whether each topic's probability reaches its threshold.
+    /// Whether each topic applies by the calibration's decision.
     pub topic_applies: Vec<bool>,
     /// Calibrated probability of each level, summing to 1; empty without a scale.
     pub level_probabilities: Vec<f32>,

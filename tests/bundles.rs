@@ -90,7 +90,7 @@ fn files_outside_the_folder_are_refused() {
 
 #[test]
 fn every_fault_has_its_own_message() {
-    let cases: [(&str, Spoil, &str); 19] = [
+    let cases: [(&str, Spoil, &str); 20] = [
         (
             "no manifest",
             |copy| fs::remove_file(copy.path().join("bundle.json")).unwrap(),
@@ -212,6 +212,13 @@ fn every_fault_has_its_own_message() {
                 copy.edit_json("bundle.json", |json| json["scheme"]["topics"][1]["name"] = json!("military"));
             },
             "the name \"military\" is used twice",
+        ),
+        (
+            "topic named as the flag",
+            |copy| {
+                copy.edit_json("bundle.json", |json| json["scheme"]["topics"][1]["name"] = json!("boilerplate"));
+            },
+            "the name \"boilerplate\" is used twice",
         ),
         (
             "tokenizer",

@@ -103,7 +103,11 @@ fn int8_is_near_f32_where_it_is_there_and_refused_elsewhere() {
             worst = int8.iter().zip(&f32).fold(worst, |worst, (int8, f32)| worst.max((int8 - f32).abs()));
         }
         assert!(worst > 0.0 && worst < INT8_TOLERANCE, "{name}: {worst}");
-        assert_eq!(open(name, Precision::Auto).unwrap().info().precision, Precision::F32, "not without being asked");
+        assert_eq!(
+            Classifier::open(fixture(name)).unwrap().info().precision,
+            Precision::F32,
+            "not without being asked"
+        );
     }
     let error = open("deberta-single", Precision::Int8).unwrap_err().to_string();
     assert!(error.contains("int8 arithmetic is there for bert and roberta, not for deberta-v2"), "{error}");

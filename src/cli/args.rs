@@ -193,8 +193,8 @@ pub(crate) struct Engine {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Arithmetic of the encoder. `f32` is the reference; `bf16` and `int8` are faster and move few labels.
-    #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
-    pub(crate) precision: Arithmetic,
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::Auto)]
+    pub(crate) precision: PrecisionChoice,
     /// Where the encoder computes. Other than `cpu` needs a program built for it and has not been tested.
     #[arg(long, value_enum, default_value_t = Place::Cpu)]
     pub(crate) device: Place,
@@ -362,7 +362,7 @@ impl Draws {
 
 /// Arithmetic of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Arithmetic {
+pub(crate) enum PrecisionChoice {
     /// int8 where the bundle stores its weights so and the CPU has instructions for it, else f32.
     Auto,
     /// 32-bit floats.
@@ -373,13 +373,13 @@ pub(crate) enum Arithmetic {
     Int8,
 }
 
-impl From<Arithmetic> for Precision {
-    fn from(arithmetic: Arithmetic) -> Self {
-        match arithmetic {
-            Arithmetic::Auto => Precision::Auto,
-            Arithmetic::F32 => Precision::F32,
-            Arithmetic::Bf16 => Precision::Bf16,
-            Arithmetic::Int8 => Precision::Int8,
+impl From<PrecisionChoice> for Option<Precision> {
+    fn from(choice: PrecisionChoice) -> Self {
+        match choice {
+            PrecisionChoice::Auto => None,
+            PrecisionChoice::F32 => Some(Precision::F32),
+            PrecisionChoice::Bf16 => Some(Precision::Bf16),
+            PrecisionChoice::Int8 => Some(Precision::Int8),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn bench(args: &Bench) -> anyhow::Result<Exit> {
     let most_products = match info.precision {
         Precision::Int8 => Some(most.int8),
         Precision::Bf16 => most.bf16,
-        Precision::Auto | Precision::F32 => Some(most.f32),
+        Precision::F32 => Some(most.f32),
     };
     let share =
         (info.products_per_token.zip(most_products)).map(|(products, most)| products as f64 * token_rate.median / most);

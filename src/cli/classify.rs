@@ -260,7 +260,7 @@ pub(crate) fn open_classifier(args: &Engine) -> anyhow::Result<Classifier> {
 pub(crate) fn classifier_builder(args: &Engine) -> anyhow::Result<ClassifierBuilder> {
     let mut builder = Classifier::builder()
         .threads(args.threads.map_or(0, usize::from))
-        .precision(args.precision.into())
+        .precision(args.precision)
         .device(args.device.into());
     if let Some(map) = &args.labels {
         builder = builder.labels(LabelMap::open(map)?);
@@ -282,13 +282,18 @@ fn fingerprint(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Fingerprint> {
     let reading = &args.reading;
+    let info = classifier.info();
+    // Kernels of our own give the same bits, Candle others.
+    let runtime = if info.kernel.starts_with("candle") { "candle" } else { "native" };
     let by = detente::output::By::from(args.writing.by);
     let mut options = BTreeMap::from([
         ("text-field", reading.text_field.clone()),
         ("max-document-bytes", reading.max_document_bytes.to_string()),
         ("format", format.to_string()),
         ("by", format!("{by:?}").to_lowercase()),
-        ("precision", format!("{:?}", classifier.info().precision).to_lowercase()),
+        ("precision", info.precision.name().to_owned()),
+        ("runtime", runtime.to_owned()),
+        ("bundle", info.id.clone()),
         ("device", format!("{:?}", args.engine.device).to_lowercase()),
         ("shard", args.shard.unwrap_or(Shard::WHOLE).to_string()),
     ]);
@@ -298,7 +303,7 @@ fn fingerprint(
     options.extend(reading.input_format.map(|kind| ("input-format", format!("{kind:?}").to_lowercase())));
     let options = options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let program = format!("detente {} (schema {SCHEMA})", env!("CARGO_PKG_VERSION"));
-    Fingerprint::take(program, classifier.info().sha256.clone(), options, inputs, interrupt)
+    Fingerprint::take(program, info.sha256.clone(), options, inputs, interrupt)
 }
 
 fn say_languages(tally: &Tally, classifier: &Classifier, console: &Console) {

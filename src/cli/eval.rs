@@ -17,7 +17,7 @@ use detente::eval::{
 use detente::explain::ExplainOptions;
 use detente::{Classifier, Error, LabelMap, Scheme, ZeroShotScheme, is_checkpoint};
 
-use crate::cli::args::{Arithmetic, Draws};
+use crate::cli::args::{Draws, PrecisionChoice};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::model::Model;
@@ -98,8 +98,8 @@ pub(crate) struct Systems {
     #[arg(long)]
     pub(crate) embedded: bool,
     /// Arithmetic of the bundles' encoders. `f32` is the reference; `bf16` and `int8` are faster and move few labels.
-    #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
-    pub(crate) precision: Arithmetic,
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::Auto)]
+    pub(crate) precision: PrecisionChoice,
     /// File of predictions made elsewhere: JSON Lines, .csv or .tsv; may be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) predictions: Vec<PathBuf>,
@@ -283,7 +283,7 @@ impl Loaded {
         reporting: &Reporting,
     ) -> anyhow::Result<Self> {
         let threads = reporting.threads.map_or(0, usize::from);
-        let builder = || Classifier::builder().threads(threads).precision(args.precision.into());
+        let builder = || Classifier::builder().threads(threads).precision(args.precision);
         let folders = args.model.iter().map(Model::folder).collect::<anyhow::Result<Vec<_>>>()?;
         let map = args.labels.as_ref().map(LabelMap::open).transpose()?;
         if map.is_some() && !folders.iter().any(is_checkpoint) {
@@ -361,8 +361,8 @@ impl Loaded {
         for bundle in bundles {
             let predicted: Vec<Predicted> = bundle.classify_batch(&texts)?.iter().map(Predicted::from).collect();
             let mut name = bundle.info().id.clone();
-            if args.precision != Arithmetic::Auto {
-                name += &format!(" {}", format!("{:?}", bundle.info().precision).to_lowercase());
+            if args.precision != PrecisionChoice::Auto {
+                name += &format!(" {}", bundle.info().precision.name());
             }
             run.push(System { name: name.clone(), kind: SystemKind::Bundle, predicted });
             named.push((name, bundle));
@@ -477,7 +477,7 @@ fn is_part_of(part: &Scheme, scheme: &Scheme) -> bool {
 
 impl Reporting {
     /// # Errors
-    /// If the output file or the `other` one is there and may not be replaced, or has no folder to stand in.
+    /// If the output file or the `other` one is there and may not be replaced, or has no folder to stand in; if both are one.
     pub(crate) fn check(&self, other: Option<&Path>) -> anyhow::Result<()> {
         for path in [self.output.as_deref(), other].into_iter().flatten() {
             if path.is_dir() {
@@ -487,6 +487,11 @@ impl Reporting {
                 bail!("{} exists; replace it with --force, or name another file", path.display());
             }
             check_folder(path)?;
+        }
+        if let (Some(output), Some(other)) = (self.output.as_deref(), other)
+            && std::path::absolute(output)? == std::path::absolute(other)?
+        {
+            bail!("{} is named twice; each output needs a file of its own", output.display());
         }
         Ok(())
     }

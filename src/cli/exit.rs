@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// 0: everything asked for was done; also when the reader of our output went away.
     Done,
-    /// 1: it worked, and the answer is no: a gate of `eval` does not hold.
+    /// 1: it worked, and the answer is no: a gate of `eval` does not hold, or `models verify` found damage.
     No,
     /// 2: something failed; of a run that went on after bad input, too.
     Failed,

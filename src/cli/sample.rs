@@ -87,6 +87,9 @@ pub(crate) fn sample(args: &Sample, console: &Console) -> anyhow::Result<Exit> {
     for problem in &inputs.problems {
         console.error(problem);
     }
+    if inputs.has_stdin() {
+        bail!("--corpus reads files; write what is piped in to one first");
+    }
     let classifier = open_classifier(&args.engine)?;
     classifier.check_labels()?;
     if !args.output.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir()) {
@@ -96,8 +99,9 @@ pub(crate) fn sample(args: &Sample, console: &Console) -> anyhow::Result<Exit> {
         Pass { args, classifier: &classifier, sampler: Sampler::new(args.count as usize), block: Vec::new() };
     let mut failures = inputs.problems.len();
     for input in &inputs.list {
-        let Input::File(path) = input else { bail!("--corpus reads files; write what is piped in to one first") };
-        failures += pass.read(path, &options, console)?;
+        if let Input::File(path) = input {
+            failures += pass.read(path, &options, console)?;
+        }
     }
     pass.flush()?;
     let seen = pass.sampler.seen();
@@ -108,7 +112,7 @@ pub(crate) fn sample(args: &Sample, console: &Console) -> anyhow::Result<Exit> {
     write(args, &classifier, &picked)?;
     let of = if args.with_boilerplate { "paragraphs" } else { "paragraphs that are no boilerplate" };
     console.note(format!("{} of {seen} {of} are written to {}", picked.len(), args.output.display()));
-    if picked.len() < args.count as usize {
+    if (picked.len() as u64) < seen.min(u64::from(args.count)) {
         console.note("the others say nearly the same as one that was picked");
     }
     Ok(if failures == 0 { Exit::Done } else { Exit::Failed })

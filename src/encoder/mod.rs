@@ -19,7 +19,6 @@ use crate::kernels;
 
 pub(crate) use config::{Activation, EncoderConfig, Family};
 pub use device::Device;
-use native::Arithmetic;
 pub(crate) use weights::Weights;
 
 /// One implementation of the encoder.
@@ -30,7 +29,7 @@ pub(crate) trait Encoder: Send + Sync {
     /// What computes, for people (`candle f32`).
     fn kernel(&self) -> &'static str;
 
-    /// Which it is; never [`Precision::Auto`].
+    /// Its arithmetic.
     fn precision(&self) -> Precision {
         Precision::F32
     }
@@ -47,12 +46,8 @@ pub(crate) enum Pooling {
 }
 
 /// The arithmetic of the encoder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// [`Precision::Int8`] where the bundle stores its weights so and the CPU has instructions for it, else
-    /// [`Precision::F32`].
-    #[default]
-    Auto,
     /// 32-bit floats: BERT and RoBERTa on our own kernels, other families and other devices on Candle.
     F32,
     /// Products of 16-bit floats (bf16), sums and everything else in 32 bits; BERT and RoBERTa on x86-64 with AVX512-BF16.
@@ -62,13 +57,25 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    /// `f32`, `bf16` or `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 /// In place of a kernel's name: f32 on Candle, the reference.
 const CANDLE: &str = "candle";
 
 /// How an encoder is to compute.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EncoderOptions {
-    pub(crate) precision: Precision,
+    /// `None`: int8 where the bundle stores its weights so and the CPU has instructions for it, else f32.
+    pub(crate) precision: Option<Precision>,
     /// Name of a kernel to force (`scalar`), for debugging; it must be among [`kernels::names`] or [`CANDLE`].
     pub(crate) kernel: Option<String>,
     pub(crate) device: Device,
@@ -106,8 +113,8 @@ pub(crate) fn load(
     };
     if options.kernel.as_deref() == Some(CANDLE) {
         return match options.precision {
-            Precision::Auto | Precision::F32 => on_candle(),
-            Precision::Bf16 | Precision::Int8 => Err(BundleFault::Inconsistent {
+            None | Some(Precision::F32) => on_candle(),
+            Some(Precision::Bf16 | Precision::Int8) => Err(BundleFault::Inconsistent {
                 file: "config.json".into(),
                 problem: "the kernel \"candle\" computes in f32 alone; leave --precision out".into(),
             }),
@@ -123,22 +130,21 @@ pub(crate) fn load(
     }
     let is_wanted = options.kernel.is_some() || kernel.is_fast();
     let is_stored_int8 = weights.is_int8("encoder.layer.0.output.dense.weight");
-    let (name, arithmetic) = match options.precision {
-        Precision::Auto | Precision::F32 if obstacle.is_some() || !is_wanted => return on_candle(),
-        Precision::Auto if is_stored_int8 => ("int8", Arithmetic::Int8),
-        Precision::Auto | Precision::F32 => ("f32", Arithmetic::F32),
-        Precision::Bf16 => ("bf16", Arithmetic::Bf16),
-        Precision::Int8 => ("int8", Arithmetic::Int8),
+    let precision = match options.precision {
+        None | Some(Precision::F32) if obstacle.is_some() || !is_wanted => return on_candle(),
+        Some(precision) => precision,
+        None if is_stored_int8 => Precision::Int8,
+        None => Precision::F32,
     };
     let obstacle = obstacle.or_else(|| {
-        let lacks = arithmetic == Arithmetic::Bf16 && kernel.bf16().is_none();
+        let lacks = precision == Precision::Bf16 && kernel.bf16().is_none();
         lacks.then(|| format!("needs a CPU with AVX512-BF16; the kernel here is {}", kernel.name()))
     });
     match obstacle {
-        None => Ok(Box::new(native::NativeEncoder::load(config, pooling, weights, kernel, arithmetic)?)),
+        None => Ok(Box::new(native::NativeEncoder::load(config, pooling, weights, kernel, precision)?)),
         Some(reason) => Err(BundleFault::Inconsistent {
             file: "config.json".into(),
-            problem: format!("{name} arithmetic {reason}; use --precision f32"),
+            problem: format!("{} arithmetic {reason}; use --precision f32", precision.name()),
         }),
     }
 }

@@ -106,7 +106,7 @@ impl<'b> Weights<'b> {
         Ok(values)
     }
 
-    /// A matrix as int8 rows with a scale for each, and whether it is stored so; other types are quantised here, each row
+    /// A matrix as int8 rows with a scale for each; other types are quantised here, each row
     /// to 127 steps either way.
     pub(crate) fn int8(&self, name: &str, rows: usize, columns: usize) -> Result<Int8Matrix, BundleFault> {
         let (_, view) = self.view(name, &[rows, columns])?;

@@ -196,6 +196,8 @@ fn read_into(
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::eval::tests::scheme;
 
@@ -257,6 +259,22 @@ mod tests {
         assert!(error.starts_with("gold.csv:3: this row has 2 cells"), "{error}");
         let error = read("gold.jsonl", r#"{"id": "a", "text": "x", "topic": ["a"]}"#).unwrap_err().to_string();
         assert_eq!(error, r#"gold.jsonl: no record has a label; label fields are ["topics", "stance", "boilerplate"]"#);
+    }
+
+    #[test]
+    fn compressed_gold_reads_as_plain_and_a_cut_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = "id,text,topics,stance\n1,x,a;b,-1\n2,y,,0\n";
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(table.as_bytes()).unwrap();
+        let bytes = encoder.finish().unwrap();
+        let whole = folder.path().join("gold.csv.GZ");
+        std::fs::write(&whole, &bytes).unwrap();
+        assert_eq!(read_gold_files(&[&whole], &scheme()).unwrap(), read("gold.csv", table).unwrap());
+        let cut = folder.path().join("cut.jsonl.gz");
+        std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+        let error = read_gold_files(&[&cut], &scheme()).unwrap_err();
+        assert!(matches!(&error, Error::Read { path, .. } if *path == cut), "{error}");
     }
 
     #[test]

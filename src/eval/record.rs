@@ -1,9 +1,10 @@
 //! Gold and prediction files as records: JSON Lines or CSV in, fields with their line out, labels read under a scheme.
 //!
-//! A `.csv` or `.tsv` file has a header line, a `.json` file that begins with a list is an export of Label Studio or Argilla; anything else is JSON Lines. In a table a list of topics is joined by `;`,
+//! A `.csv` or `.tsv` file has a header line, a `.json` file that begins with a list is an export of Label Studio or Argilla; anything else is JSON Lines; each may be compressed (`.gz`, `.zst`). In a table a list of topics is joined by `;`,
 //! an empty cell of topics says that none applies, `null` that it is not known; of every other field an empty cell is
 //! the same as `null`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, InputFault, RecordFault, Result};
 use crate::eval::{argilla, label_studio};
 use crate::label::Scheme;
+use crate::text::compress::{Source, plain_name};
 
 /// The labels of one paragraph, by one coder or one system; `None`: not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub(crate) fn read_records(
     mut input: impl BufRead,
     mut each: impl FnMut(Record<'_>) -> Result<()>,
 ) -> Result<()> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    match extension.to_ascii_lowercase().as_str() {
+    let name = plain_name(path).unwrap_or_default();
+    match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
         "csv" => read_table(path, input, b',', each),
         "tsv" => read_table(path, input, b'\t', each),
         "json" if is_list(path, &mut input)? => read_tasks(path, input, each),
@@ -117,10 +119,10 @@ fn read_table(
     Ok(())
 }
 
-/// Opens a file for reading by lines.
-pub(crate) fn open(path: &Path) -> Result<BufReader<std::fs::File>> {
-    let file = std::fs::File::open(path).map_err(|source| Error::Read { path: path.into(), source })?;
-    Ok(BufReader::new(file))
+/// Opens a file, which may be compressed, for reading by lines.
+pub(crate) fn open(path: &Path) -> Result<BufReader<Source>> {
+    let opened = File::open(path).and_then(|file| Source::new(Box::new(file)));
+    Ok(BufReader::new(opened.map_err(|source| Error::Read { path: path.into(), source })?))
 }
 
 /// The error for a file without any label.

@@ -184,11 +184,22 @@ pub(crate) fn mcnemar_words(comparison: &Comparison, test: &McNemar) -> String {
     )
 }
 
-/// The figures that any system has, in the order of a report.
+/// The figures that any system has, each behind what stands before it in a system, which is the order of a report.
 pub(crate) fn union(slice: &Slice) -> Vec<(&str, Scope, Metric)> {
-    let longest = slice.systems.iter().max_by_key(|scores| scores.figures.len());
-    let figures = longest.into_iter().flat_map(|scores| &scores.figures);
-    figures.map(|figure| (figure.name.as_str(), figure.scope, figure.metric)).collect()
+    let mut figures: Vec<(&str, Scope, Metric)> = Vec::new();
+    for scores in &slice.systems {
+        let mut place = 0;
+        for figure in &scores.figures {
+            place = match figures.iter().position(|(name, ..)| *name == figure.name) {
+                Some(known) => known,
+                None => {
+                    figures.insert(place, (&figure.name, figure.scope, figure.metric));
+                    place
+                }
+            } + 1;
+        }
+    }
+    figures
 }
 
 /// The codes of the levels, from the names of the levels' figures.

@@ -37,7 +37,7 @@ const FEWEST_READINGS: usize = 8;
 /// What an explanation may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExplainOptions {
-    /// Most readings of a text, the one of the whole text not counted.
+    /// Most readings of a text, at least 1, the one of the whole text not counted.
     pub max_readings: usize,
     /// About the most tokens that the readings of one text have together. A text of `t` tokens is read `max_tokens / t` times,
     /// but at least 8 times and at most `max_readings` times.
@@ -55,7 +55,7 @@ impl Default for ExplainOptions {
 impl ExplainOptions {
     /// Readings of a text with so many tokens, the one of the whole text not counted.
     pub fn readings(&self, tokens: usize) -> usize {
-        (self.max_tokens / tokens.max(1)).min(self.max_readings).max(FEWEST_READINGS)
+        (self.max_tokens / tokens.max(1)).max(FEWEST_READINGS).min(self.max_readings.max(1))
     }
 }
 

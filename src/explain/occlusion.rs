@@ -59,7 +59,7 @@ impl Occlusion {
     pub(crate) fn new(text: String, prediction: Prediction, options: &ExplainOptions) -> Self {
         let words = words(&text);
         let left = options.readings(prediction.tokens());
-        let first = if words.len() <= left { words.len() } else { left / 2 };
+        let first = if words.len() <= left { words.len() } else { (left / 2).max(1) };
         let asked = pieces(0..words.len(), first);
         let targets = Target::all(prediction.scheme());
         Self { text, words, prediction, targets, parts: Vec::new(), asked, left: left - first, readings: 0 }

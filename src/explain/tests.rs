@@ -63,7 +63,7 @@ fn a_long_text_is_searched_for_the_words_within_its_readings() {
     words[1234] = "gun";
     words[77] = "peace";
     let text = words.join(" ");
-    for max_readings in [8, 20, 40, 128] {
+    for max_readings in [1, 3, 8, 20, 40, 128] {
         let options = ExplainOptions { max_readings, max_tokens: usize::MAX };
         let mut readings = 0;
         let counted = |texts: &[String]| {
@@ -87,6 +87,7 @@ fn a_long_text_is_searched_for_the_words_within_its_readings() {
 
 #[test]
 fn readings_are_bounded_by_tokens_too() {
+    assert_eq!(ExplainOptions { max_readings: 3, max_tokens: 1 }.readings(1000), 3);
     let options = ExplainOptions { max_readings: 100, max_tokens: 1000 };
     for (tokens, readings) in [(0, 100), (1, 100), (10, 100), (20, 50), (125, 8), (1_000_000, 8)] {
         assert_eq!(options.readings(tokens), readings, "{tokens} tokens");

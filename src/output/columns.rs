@@ -65,7 +65,7 @@ pub(crate) fn check(scheme: &Scheme, fields: &[String]) -> io::Result<()> {
             if let Some(name) = seen.replace(name) {
                 let message = format!(
                     "cannot write records: the field {name:?} would stand twice in a record; \
-                     give the topic or scale of that name in bundle.json another name"
+                     give the topic or scale of that name another one, in bundle.json or the map of labels"
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }

@@ -73,15 +73,10 @@ impl<'a> Rules<'a> {
             (Some(&threshold), Some(probability)) => f64::from(probability) >= threshold,
             _ => prediction.is_boilerplate(),
         };
-        let thresholds = self.info.calibration.topics.iter().map(|topic| topic.threshold);
-        let topics = prediction.topics().zip(thresholds).filter(|(topic, _)| self.is_wanted(topic.name));
-        let topics = topics.map(|(topic, threshold)| {
-            let applies = !is_boilerplate
-                && match options.thresholds.get(topic.name) {
-                    Some(&threshold) => f64::from(topic.probability) >= threshold,
-                    None => topic.probability >= threshold,
-                };
-            let flag = self.flag(topic.name, topic.probability, applies);
+        let applies = self.topics_that_apply(prediction);
+        let topics = prediction.topics().zip(applies).filter(|(topic, _)| self.is_wanted(topic.name));
+        let topics = topics.map(|(topic, applies)| {
+            let flag = self.flag(topic.name, topic.probability, applies && !is_boilerplate);
             TopicAnswer { name: topic.name.to_owned(), probability: flag.probability, applies: flag.applies }
         });
         ParagraphAnswer {
@@ -100,6 +95,16 @@ impl<'a> Rules<'a> {
             tokens: prediction.tokens(),
             explanation,
         }
+    }
+
+    fn topics_that_apply(&self, prediction: &Prediction) -> Vec<bool> {
+        let calibration = &self.info.calibration;
+        let mut thresholds = calibration.topic_thresholds();
+        for (topic, threshold) in prediction.topics().zip(&mut thresholds) {
+            *threshold = self.options.thresholds.get(topic.name).copied().unwrap_or(*threshold);
+        }
+        let probabilities: Vec<f32> = prediction.topics().map(|topic| topic.probability).collect();
+        calibration.topic_decision.applies(&thresholds, &probabilities)
     }
 
     fn is_wanted(&self, topic: &str) -> bool {

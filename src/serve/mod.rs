@@ -99,6 +99,7 @@ struct App {
     limits: Limits,
     keys: Keys,
     admin_keys: Keys,
+    tls: Option<Arc<Tls>>,
     metrics: Arc<Metrics>,
     logs_texts: bool,
     stop: watch::Receiver<bool>,
@@ -115,6 +116,17 @@ impl App {
     async fn stopped(&self) {
         // An error means that the server is gone.
         let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+
+    /// Opens the bundle anew and reads the certificate again; if either fails, both stay. Gives the ids of the bundles
+    /// before and after.
+    async fn reload(&self) -> Result<(String, String)> {
+        let config = self.tls.as_ref().map(|tls| tls.read_again()).transpose()?;
+        let ids = self.engine.reload().await?;
+        if let Some((tls, config)) = self.tls.as_ref().zip(config) {
+            tls.renew(config);
+        }
+        Ok(ids)
     }
 
     /// Labels texts with the bundle in use.
@@ -142,15 +154,13 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: Arc<App>,
-    tls: Option<Arc<Tls>>,
     stop: Arc<watch::Sender<bool>>,
 }
 
 /// Steers a server from outside.
 #[derive(Clone)]
 pub struct Handle {
-    engine: Arc<Engine>,
-    tls: Option<Arc<Tls>>,
+    app: Arc<App>,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -174,8 +184,8 @@ impl Server {
         let engine = Arc::new(Engine::start(open, &limits, Arc::clone(&metrics))?);
         let (stop, stopped) = watch::channel(false);
         let openapi = serde_json::to_string(&openapi::document()).unwrap_or_default();
-        let app = App { engine, limits, keys, admin_keys, metrics, logs_texts, stop: stopped, openapi };
-        Ok(Self { listener, address, app: Arc::new(app), tls, stop: Arc::new(stop) })
+        let app = App { engine, limits, keys, admin_keys, tls, metrics, logs_texts, stop: stopped, openapi };
+        Ok(Self { listener, address, app: Arc::new(app), stop: Arc::new(stop) })
     }
 
     /// Where it listens.
@@ -190,7 +200,7 @@ impl Server {
 
     /// To stop it or to change its bundle.
     pub fn handle(&self) -> Handle {
-        Handle { engine: Arc::clone(&self.app.engine), tls: self.tls.clone(), stop: Arc::clone(&self.stop) }
+        Handle { app: Arc::clone(&self.app), stop: Arc::clone(&self.stop) }
     }
 
     /// Answers until [`Handle::stop`]; then takes no more requests, answers those that it took, and returns.
@@ -198,10 +208,10 @@ impl Server {
     /// # Errors
     /// [`Error::Serve`] if some were not answered within [`Limits::stop_timeout`].
     pub async fn run(self) -> Result<()> {
-        let Self { listener, app, tls, stop, .. } = self;
+        let Self { listener, app, stop, .. } = self;
         let connections = Connections {
             router: routes::router(Arc::clone(&app)),
-            tls,
+            tls: app.tls.clone(),
             limits: app.limits.clone(),
             metrics: Arc::clone(&app.metrics),
             stop: stop.subscribe(),
@@ -228,11 +238,8 @@ impl Handle {
     /// Gives the ids of the bundles before and after.
     ///
     /// # Errors
-    /// What opening or reading says; bundle or certificate in use then stays.
+    /// What opening or reading says; bundle and certificate in use then stay.
     pub async fn reload(&self) -> Result<(String, String)> {
-        if let Some(tls) = &self.tls {
-            tls.reload()?;
-        }
-        self.engine.reload().await
+        self.app.reload().await
     }
 }

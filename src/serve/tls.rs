@@ -37,13 +37,17 @@ impl Tls {
         Ok(Self { files, config })
     }
 
-    /// Reads both again; connections from then on get the new ones.
+    /// Reads both again, for [`Self::renew`].
     ///
     /// # Errors
-    /// As [`Self::read`]; the old ones stay.
-    pub(crate) fn reload(&self) -> Result<()> {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config(&self.files)?;
-        Ok(())
+    /// As [`Self::read`].
+    pub(crate) fn read_again(&self) -> Result<Arc<ServerConfig>> {
+        config(&self.files)
+    }
+
+    /// Connections from now on get this.
+    pub(crate) fn renew(&self, config: Arc<ServerConfig>) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     /// For a new connection.

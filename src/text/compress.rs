@@ -23,6 +23,16 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// frame on only, so this one comes first.
 const EMPTY_ZSTD_FRAME: [u8; 9] = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0];
 
+/// The endings that name a compression.
+const ENDINGS: [&str; 3] = [".gz", ".zst", ".zstd"];
+
+/// The name of a file in lower case, without the ending of a compression.
+pub(crate) fn plain_name(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let plain = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    Some(plain.unwrap_or(&name).to_owned())
+}
+
 type Raw = BufReader<io::Chain<Cursor<Vec<u8>>, Noting>>;
 
 /// A reader of the plain bytes of a file or stream.

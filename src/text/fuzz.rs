@@ -35,6 +35,8 @@ const PIECES: &[&[u8]] = &[
     b"<br>",
     b"<table><tr><td>",
     b"</td>",
+    b"</td><td>",
+    b"&#8203;",
     b"<script>",
     b"<!--",
     b"<![CDATA[",

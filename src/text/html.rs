@@ -263,7 +263,7 @@ impl<'p> Walk<'p> {
             }
             Role::Cell => {
                 self.blocks.space();
-                self.cells.push((self.blocks.line.len(), self.blocks.count));
+                self.cells.push((self.blocks.line.len(), self.blocks.cleared));
             }
             Role::Quotation => self.blocks.text("“"),
             Role::Inline => {
@@ -293,8 +293,8 @@ impl<'p> Walk<'p> {
                 self.preformatted_around -= 1;
             }
             Role::Cell => {
-                if let Some((start, count)) = self.cells.pop() {
-                    self.blocks.end_cell(start, count);
+                if let Some((start, cleared)) = self.cells.pop() {
+                    self.blocks.end_cell(start, cleared);
                 }
             }
             Role::Quotation => self.blocks.text("”"),
@@ -326,7 +326,8 @@ struct Blocks {
     out: String,
     line: String,
     last: Range<usize>,
-    count: usize,
+    /// How often `line` was emptied, so that a place in it is known to be stale.
+    cleared: usize,
     is_space_due: bool,
     has_headline: bool,
 }
@@ -380,22 +381,26 @@ impl Blocks {
             let start = self.out.len();
             self.out.push_str(block);
             self.last = start..self.out.len();
-            self.count += 1;
         }
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        self.cleared += usize::from(!self.line.is_empty());
         self.line.clear();
     }
 
     /// Ends a heading, unless the block before says the same (pages repeat headlines for narrow screens).
     fn end_heading(&mut self) {
         if self.line.trim_matches(space::is_space) == &self.out[self.last.clone()] {
-            self.line.clear();
+            self.clear();
         }
         self.end();
     }
 
-    /// Ends a cell that began at `start` of the line when `count` blocks were written.
-    fn end_cell(&mut self, start: usize, count: usize) {
-        if self.count != count {
+    /// Ends a cell that began at `start` of the line, which had been cleared so many times.
+    fn end_cell(&mut self, start: usize, cleared: usize) {
+        if self.cleared != cleared {
             self.end();
         } else if self.line.len() > start && self.line[start..].chars().count() > CELL_BLOCK_CHARS {
             let cell = self.line.split_off(start);

@@ -24,7 +24,7 @@ const SAMPLE_CHARS: usize = 4000;
 /// Letters, in lower case, that in the news only one language uses. The detector does not know some of these.
 const OWN_LETTERS: &[(&str, &[char])] = &[("kk", &['қ', 'ғ', 'ұ']), ("uk", &['ї', 'є', 'ґ']), ("is", &['þ'])];
 
-/// Letters that Russian shares with Belarusian alone, and those that are not Russian. The detector takes short Russian
+/// Letters that Russian shares with Belarusian alone. The detector takes short Russian
 /// texts for Bulgarian.
 const RUSSIAN_LETTERS: &[char] = &['ы', 'э', 'ё'];
 
@@ -46,6 +46,11 @@ impl Language {
         let mut codes = Lang::all().iter().map(|&lang| code(lang)).chain(OWN_LETTERS.iter().map(|(code, _)| *code));
         codes.find(|&known| known == text).map(Language)
     }
+}
+
+/// The language of a BCP-47 tag without script, region and variants: `de` of `de-AT`.
+pub(crate) fn primary_subtag(tag: &str) -> &str {
+    tag.split(['-', '_']).next().unwrap_or(tag)
 }
 
 /// The language of a text as BCP-47 code of two letters; [`Language::UNDETERMINED`] when the text has fewer than 24

@@ -2,6 +2,8 @@
 //!
 //! In: the beginning of a file. Out: what it is, in words for a message.
 
+const PARQUET: &[u8] = b"PAR1";
+
 /// First bytes, at which offset, and what they mean.
 const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, b"\x89PNG\r\n\x1a\n", "PNG image"),
@@ -30,7 +32,7 @@ const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, b"\xca\xfe\xba\xbe", "Java class or Mach-O program"),
     (0, b"\0asm", "WebAssembly program"),
     (0, b"SQLite format 3\0", "SQLite database"),
-    (0, b"PAR1", "Parquet file; name it .parquet, or give the format"),
+    (0, PARQUET, "Parquet file; name it .parquet, or give the format"),
     (0, b"ARROW1\0", "Arrow file"),
     (0, b"ID3", "MP3 audio"),
     (0, b"OggS", "Ogg audio or video"),
@@ -43,7 +45,7 @@ const MAGIC: &[(usize, &[u8], &str)] = &[
 ];
 
 /// The magic numbers that are letters: a text may begin with them, so they count only before a byte that is no text.
-const LETTERS: &[&[u8]] = &[b"BZh", b"ID3", b"OggS", b"fLaC", b"wOFF", b"wOF2", b"PAR1", b"ftyp", b"WEBPVP8", b"ustar"];
+const LETTERS: &[&[u8]] = &[b"BZh", b"ID3", b"OggS", b"fLaC", b"wOFF", b"wOF2", PARQUET, b"ftyp", b"WEBPVP8", b"ustar"];
 
 /// How far a byte that is no text is looked for behind a magic number made of letters, in bytes.
 const LETTERS_REACH: usize = 512;
@@ -51,6 +53,11 @@ const LETTERS_REACH: usize = 512;
 /// What kind of binary file begins with `prefix`, if it is known.
 pub(crate) fn binary_kind(prefix: &[u8]) -> Option<&'static str> {
     MAGIC.iter().find(|(offset, magic, _)| is_at(prefix, *offset, magic)).map(|(_, _, kind)| *kind)
+}
+
+/// Whether `prefix` begins a Parquet file, and not a text that begins with the same letters.
+pub(crate) fn is_parquet(prefix: &[u8]) -> bool {
+    is_at(prefix, 0, PARQUET)
 }
 
 fn is_at(prefix: &[u8], offset: usize, magic: &[u8]) -> bool {
@@ -83,6 +90,8 @@ mod tests {
             (b"ID3 ist ein Format.", None),
             (b"BZh ist ein K\xc3\xbcrzel.", None),
             (b"Der ftyp ist leer.", None),
+            (b"PAR1 ist ein Name.", None),
+            (b"PAR1\x15\x04", Some("Parquet file; name it .parquet, or give the format")),
             (b"PK", None),
             (b"", None),
         ];

@@ -17,12 +17,12 @@
 //! assert_eq!(texts, ["Eine Überschrift", "Ein Absatz, der\nweitergeht."]);
 //! ```
 
-mod compress;
+pub(crate) mod compress;
 mod decode;
 mod document;
 mod html;
 mod jsonl;
-mod language;
+pub(crate) mod language;
 mod lines;
 mod magic;
 mod paragraph;

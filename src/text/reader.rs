@@ -10,10 +10,11 @@ use std::path::{MAIN_SEPARATOR, Path};
 use encoding_rs::{Encoding, UTF_8};
 
 use crate::error::{Error, InputFault, Result};
-use crate::text::compress::{Origin, Source};
+use crate::text::compress::{Origin, Source, plain_name};
 use crate::text::decode::{self, Choice, Hints, PREFIX_BYTES};
 use crate::text::document::Document;
 use crate::text::jsonl::JsonLines;
+use crate::text::magic;
 use crate::text::space;
 use crate::text::table::Table;
 use crate::text::transcode::Transcoder;
@@ -54,14 +55,7 @@ impl InputFormat {
     /// assert_eq!(InputFormat::from_path(Path::new("news")), None);
     /// ```
     pub fn from_path(path: &Path) -> Option<Self> {
-        let mut name = path.file_name()?.to_string_lossy().to_lowercase();
-        for ending in [".gz", ".zst", ".zstd"] {
-            if let Some(plain) = name.strip_suffix(ending) {
-                name = plain.to_owned();
-                break;
-            }
-        }
-        match name.rsplit_once('.')?.1 {
+        match plain_name(path)?.rsplit_once('.')?.1 {
             "txt" | "text" => Some(Self::Text),
             "md" | "markdown" => Some(Self::Markdown),
             "html" | "htm" | "xhtml" => Some(Self::Html),
@@ -176,7 +170,7 @@ pub fn read(name: &Path, input: Box<dyn Read + Send>, options: &ReadOptions) -> 
         return Err(origin.fault(InputFault::Empty));
     }
     let named = options.format.or_else(|| InputFormat::from_path(name));
-    if named == Some(InputFormat::Parquet) || named.is_none() && prefix.starts_with(b"PAR1") {
+    if named == Some(InputFormat::Parquet) || named.is_none() && magic::is_parquet(&prefix) {
         return parquet_stream(Cursor::new(prefix).chain(rest), &origin, options);
     }
     let hints = Hints { forced: options.encoding, declared: None };

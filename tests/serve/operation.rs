@@ -129,12 +129,15 @@ fn tls_is_spoken_when_there_is_a_certificate() {
     // A new certificate is taken with the next change.
     let renewed = write();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.handle.reload()).unwrap();
-    assert_eq!(ask(renewed), Ok(200));
+    assert_eq!(ask(renewed.clone()), Ok(200));
     assert!(ask(certificate).is_err());
+    // One that cannot be read changes nothing.
+    std::fs::write(&files.key, "no key").unwrap();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.handle.reload()).unwrap_err();
+    assert_eq!(ask(renewed), Ok(200));
     server.stop().unwrap();
 
     let mut options = crate::serve::client::options();
-    std::fs::write(&files.key, "no key").unwrap();
     options.tls = Some(files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bound = runtime.block_on(Server::bind(options, Box::new(|| Classifier::open(fixture("fake")))));

@@ -162,7 +162,7 @@ fn a_stream_equals_the_command_line() {
         r#"{"id": "blank", "text": "  "}"#,
         r#"{"id": "last", "text": "Ohne Zeilenende"}"#,
     ];
-    let input = lines.join("\n");
+    let input = format!("\u{feff}{}", lines.join("\n"));
     for bundle in ["tiny", "fake"] {
         let server = Running::start(bundle, options());
         let answer =

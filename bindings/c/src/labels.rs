@@ -38,7 +38,7 @@ pub(crate) fn labels(classifier: &Classifier, id: &str, text: &str, flags: u32) 
             paragraph,
             prediction,
             language,
-            language_validated: info.languages.iter().any(|code| code == language.code()),
+            language_validated: info.is_validated_for(language),
             bundle: &info.id,
             explanation: explanation.as_ref(),
         }

@@ -5,33 +5,13 @@ use crate::encoder::{Precision, Weights};
 use crate::error::BundleFault;
 use crate::kernels::{Finish, FloatRows, Kernel, PackedBf16, PackedFloats, PackedLinear, QuantisedRows};
 
-/// What the kernels compute with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::encoder) enum Arithmetic {
-    F32,
-    /// Products in bf16, everything else in f32. The kernel must have them.
-    Bf16,
-    /// Products in int8, attention on 16-bit integers, everything else in f32.
-    Int8,
-}
-
-impl Arithmetic {
-    pub(super) fn precision(self) -> Precision {
-        match self {
-            Self::F32 => Precision::F32,
-            Self::Bf16 => Precision::Bf16,
-            Self::Int8 => Precision::Int8,
-        }
-    }
-
-    /// What computes, for people.
-    pub(super) fn title(self, kernel: &dyn Kernel) -> &'static str {
-        let [int8, f32] = kernel.titles();
-        match self {
-            Self::F32 => f32,
-            Self::Bf16 => kernel.bf16().map_or(f32, |kernel| kernel.title()),
-            Self::Int8 => int8,
-        }
+/// What computes, for people.
+pub(super) fn title(precision: Precision, kernel: &dyn Kernel) -> &'static str {
+    let [int8, f32] = kernel.titles();
+    match precision {
+        Precision::F32 => f32,
+        Precision::Bf16 => kernel.bf16().map_or(f32, |kernel| kernel.title()),
+        Precision::Int8 => int8,
     }
 }
 
@@ -53,13 +33,13 @@ impl Linear {
     /// The maps of these names, (N, K) each, as one with their outputs side by side.
     pub(super) fn load(
         weights: &Weights<'_>,
-        arithmetic: Arithmetic,
+        precision: Precision,
         names: &[String],
         outputs: usize,
         inputs: usize,
     ) -> Result<Self, BundleFault> {
         let matrices = names.iter().map(|name| format!("{name}.weight"));
-        if arithmetic == Arithmetic::Int8 {
+        if precision == Precision::Int8 {
             let mut all = Int8Matrix { values: Vec::new(), scales: Vec::new() };
             for name in matrices {
                 let matrix = weights.int8(&name, outputs, inputs)?;
@@ -78,8 +58,8 @@ impl Linear {
             all.extend(weights.f32(&name, &[outputs, inputs])?);
         }
         let bias = biases(weights, names, outputs)?;
-        Ok(match arithmetic {
-            Arithmetic::Bf16 => Self::Bf16(PackedBf16::pack(&all, &bias, inputs)),
+        Ok(match precision {
+            Precision::Bf16 => Self::Bf16(PackedBf16::pack(&all, &bias, inputs)),
             _ => Self::F32(PackedFloats::pack(&all, &bias, inputs)),
         })
     }
@@ -120,12 +100,12 @@ impl Words {
     /// (V, H). Floats become int8 where the arithmetic is.
     pub(super) fn load(
         weights: &Weights<'_>,
-        arithmetic: Arithmetic,
+        precision: Precision,
         rows: usize,
         columns: usize,
     ) -> Result<Self, BundleFault> {
         const NAME: &str = "embeddings.word_embeddings.weight";
-        Ok(if arithmetic == Arithmetic::Int8 || weights.is_int8(NAME) {
+        Ok(if precision == Precision::Int8 || weights.is_int8(NAME) {
             Self::Int8(weights.int8(NAME, rows, columns)?)
         } else {
             Self::F32(weights.f32(NAME, &[rows, columns])?)

@@ -14,8 +14,6 @@ use crate::encoder::{Encoder, EncoderConfig, Family, Pooling, Precision, Weights
 use crate::error::{BundleFault, Error, Result};
 use crate::kernels::{AttentionScratch, Finish, FloatScratch, HeadLayout, Kernel};
 
-pub(super) use linear::Arithmetic;
-
 /// Rows that go through the feed-forward block together: their 4H activations stay in the second-level cache, and they
 /// are enough to make up for fetching the weights again.
 const FEED_FORWARD_ROWS: usize = 64;
@@ -29,7 +27,7 @@ const MOST_ROWS_KEPT: usize = 4096;
 
 pub(crate) struct NativeEncoder {
     kernel: Box<dyn Kernel>,
-    arithmetic: Arithmetic,
+    precision: Precision,
     pooling: Pooling,
     /// H
     hidden_size: usize,
@@ -90,7 +88,7 @@ impl NativeEncoder {
         pooling: Pooling,
         weights: &Weights<'_>,
         kernel: Box<dyn Kernel>,
-        arithmetic: Arithmetic,
+        precision: Precision,
     ) -> Result<Self, BundleFault> {
         let (h, i) = (config.hidden_size, config.intermediate_size);
         let norm = |prefix: String| -> Result<Norm, BundleFault> {
@@ -100,7 +98,7 @@ impl NativeEncoder {
             })
         };
         let linear =
-            |names: &[String], rows: usize, columns: usize| Linear::load(weights, arithmetic, names, rows, columns);
+            |names: &[String], rows: usize, columns: usize| Linear::load(weights, precision, names, rows, columns);
         let layer = |index: usize| -> Result<Layer, BundleFault> {
             let prefix = format!("encoder.layer.{index}");
             let parts = ["query", "key", "value"].map(|part| format!("{prefix}.attention.self.{part}"));
@@ -117,13 +115,13 @@ impl NativeEncoder {
         let is_roberta = config.family == Family::Roberta;
         Ok(Self {
             kernel,
-            arithmetic,
+            precision,
             pooling,
             hidden_size: h,
             heads: config.heads,
             intermediate_size: i,
             epsilon: config.layer_norm_eps as f32,
-            words: Words::load(weights, arithmetic, config.vocab_size, h)?,
+            words: Words::load(weights, precision, config.vocab_size, h)?,
             positions: weights.f32("embeddings.position_embeddings.weight", &[rows, h])?,
             first_position: config.first_position,
             uncounted: is_roberta.then(|| config.first_position as u32 - 1),
@@ -192,7 +190,7 @@ impl NativeEncoder {
                     out_stride: h,
                     out: column,
                 };
-                if self.arithmetic == Arithmetic::Int8 && tokens <= LONGEST_ON_INTEGERS {
+                if self.precision == Precision::Int8 && tokens <= LONGEST_ON_INTEGERS {
                     kernel.attention(own, layout, attention, own_context);
                 } else {
                     kernel.attention_f32(own, layout, attention_f32, own_context);
@@ -263,10 +261,10 @@ impl Encoder for NativeEncoder {
     }
 
     fn kernel(&self) -> &'static str {
-        self.arithmetic.title(self.kernel.as_ref())
+        linear::title(self.precision, self.kernel.as_ref())
     }
 
     fn precision(&self) -> Precision {
-        self.arithmetic.precision()
+        self.precision
     }
 }

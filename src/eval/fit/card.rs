@@ -10,7 +10,7 @@ use crate::eval::fit::{Fitted, FittedLabel};
 use crate::eval::gold::{FitFile, FitGold, GoldItem};
 use crate::eval::render::Style;
 use crate::label::Scheme;
-use crate::text::detect_language;
+use crate::text::language::{detect_language, primary_subtag};
 
 /// Items of a language from which on the bundle counts as tried on it: an interval of a share is then up to ±0.18 wide.
 const ENOUGH_ITEMS: usize = 30;
@@ -40,7 +40,8 @@ pub struct Origin<'a> {
 pub fn languages(gold: &[GoldItem]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for item in gold {
-        let language = item.lang.clone().unwrap_or_else(|| detect_language(&item.text).code().to_owned());
+        let given = item.lang.as_deref().map(|tag| primary_subtag(tag).to_ascii_lowercase());
+        let language = given.unwrap_or_else(|| detect_language(&item.text).code().to_owned());
         *counts.entry(language).or_default() += 1;
     }
     let enough = counts.into_iter().filter(|(language, count)| language != "und" && *count >= ENOUGH_ITEMS);

@@ -14,7 +14,7 @@ use crate::eval::fit::folds::deal;
 use crate::eval::fit::matrix::Matrix;
 use crate::eval::fit::regression::{Examples, regress};
 use crate::eval::fit::{
-    CROSS_VALIDATED, ClassWeights, FitOptions, FitSample, Fitted, SchemeSource, check_examples, fit,
+    CROSS_VALIDATED, ClassWeights, FitOptions, FitSample, Fitted, SchemeSource, check_examples, fit, languages,
     read_scheme_of_data,
 };
 use crate::eval::gold::GoldItem;
@@ -89,6 +89,14 @@ impl World {
         let report = ReportOptions { bootstrap, ..ReportOptions::default() };
         fit(&self.sample(), &FitOptions { report, ..FitOptions::default() }).unwrap()
     }
+}
+
+#[test]
+fn languages_are_counted_without_their_regions() {
+    let tags = ["de-AT", "DE", "fr"];
+    let gold: Vec<GoldItem> =
+        (0..45).map(|row| GoldItem { lang: Some(tags[row % 3].into()), ..item(row, None, None) }).collect();
+    assert_eq!(languages(&gold), ["de"]);
 }
 
 fn item(number: usize, topics: Option<Vec<bool>>, level: Option<usize>) -> GoldItem {

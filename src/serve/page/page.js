@@ -95,7 +95,13 @@ function show() {
   find("result").hidden = false;
   find("summary").textContent = summary();
   find("paragraphs").replaceChildren(...answer.paragraphs.map(item));
+  hide();
   strip();
+}
+
+/** Hides boilerplate, or shows it again, as the box says. */
+function hide() {
+  for (const element of document.querySelectorAll(".para.boilerplate")) element.hidden = find("hide").checked;
 }
 
 function summary() {
@@ -201,7 +207,7 @@ function csv() {
       row.boilerplate = paragraph.boilerplate.applies;
       row.boilerplate_probability = paragraph.boilerplate.probability;
     }
-    row.topics = paragraph.topics.filter((topic) => topic.applies).map((topic) => topic.name).join(" ");
+    row.topics = paragraph.topics.filter((topic) => topic.applies).map((topic) => topic.name).join(";");
     for (const topic of paragraph.topics) row[`${topic.name}_probability`] = topic.probability;
     if (paragraph.scale) {
       const { name, level, level_name, levels } = paragraph.scale;
@@ -247,9 +253,7 @@ find("text").addEventListener("keydown", (event) => {
 find("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
 find("key").addEventListener("change", showModel);
 find("paragraphs").addEventListener("keydown", move);
-find("hide").addEventListener("change", (event) => {
-  for (const element of document.querySelectorAll(".para.boilerplate")) element.hidden = event.target.checked;
-});
+find("hide").addEventListener("change", hide);
 find("csv").addEventListener("click", () => download("labels.csv", "text/csv;charset=utf-8", "\ufeff" + csv()));
 find("json").addEventListener("click", () => download("labels.json", "application/json", JSON.stringify(answer, null, 2) + "\n"));
 document.addEventListener("dragover", (event) => {

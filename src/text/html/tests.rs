@@ -122,6 +122,11 @@ fn markup_of_every_kind_gives_its_text() {
             "<form><p>Artikel</p><input value=x><select><option>y</option></select></form>",
             &["Artikel"],
         ),
+        (
+            "zero-width cell before one of other letters",
+            "<table><tr><td>&#8203;</td><td><p></p>ääää</td></tr></table>",
+            &["ääää"],
+        ),
         ("soft hyphens stay", "<p>Grenz&shy;übergang</p>", &["Grenz\u{ad}übergang"]),
         ("right to left", "<p dir=rtl>صمدت <b>الهدنة</b>.</p>", &["صمدت الهدنة."]),
     ];

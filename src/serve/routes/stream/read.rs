@@ -73,10 +73,12 @@ impl Reader {
     async fn line(&mut self, line: Vec<u8>, is_too_long: bool) -> Option<()> {
         self.number += 1;
         let limit = self.app.limits.body_bytes as u64;
+        let mark = if self.number == 1 { line.strip_prefix("\u{feff}".as_bytes()) } else { None };
+        let text = mark.unwrap_or(&line);
         let document = match is_too_long {
             true => Err(RecordFault::TooLarge { limit }),
-            false if line.trim_ascii().is_empty() => return Some(()),
-            false => self.shape.json_line(self.number, &line, "UTF-8"),
+            false if text.trim_ascii().is_empty() => return Some(()),
+            false => self.shape.json_line(self.number, text, "UTF-8"),
         };
         let line = match document {
             Ok(document) => match self.submit(document).await {
