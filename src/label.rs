@@ -66,7 +66,9 @@ impl Scheme {
     pub fn problem(&self) -> Option<String> {
         let mut names: Vec<&str> = self.topics.iter().map(|topic| topic.name.as_str()).collect();
         names.extend(self.scale.iter().map(|scale| scale.name.as_str()));
-        names.extend(self.boilerplate.then_some("boilerplate"));
+        if self.boilerplate && names.contains(&"boilerplate") {
+            return Some("a topic or the scale is named \"boilerplate\", which is the name of the flag".into());
+        }
         if names.iter().any(|name| name.trim().is_empty()) {
             return Some("a topic or the scale has an empty name".into());
         }

@@ -218,7 +218,7 @@ fn every_fault_has_its_own_message() {
             |copy| {
                 copy.edit_json("bundle.json", |json| json["scheme"]["topics"][1]["name"] = json!("boilerplate"));
             },
-            "the name \"boilerplate\" is used twice",
+            "a topic or the scale is named \"boilerplate\"",
         ),
         (
             "tokenizer",

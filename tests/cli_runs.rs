@@ -121,7 +121,7 @@ fn a_resume_with_other_inputs_options_or_bundle_is_refused() {
         (&["--by", "document"], "the option --by was paragraph, now it is document"),
         (&["--shard", "1/2"], "the option --shard was 1/1, now it is 1/2"),
         (&["--text-field", "body"], "the option --text-field was text, now it is body"),
-        (&["--model", tiny.to_str().unwrap()], "the bundle was"),
+        (&["--model", tiny.to_str().unwrap()], "the bundle was fake@1+e7d511e4, now it is tiny@0.1.0+"),
         (&["last.txt"], "there were 2 inputs, now there are 3"),
     ];
     for (more, expected) in cases {

@@ -1,8 +1,8 @@
 """What a bundle makes of a text, averaged over the text and its translations: targets for finetune.py --views, without labels.
 
-Command: python views.py --program detente --bundle DIR --corpora DIR --data DIR --output views.jsonl.gz
+Command: python views.py --program detente --bundle DIR --corpora DIR --data DIR --exclude check.jsonl --output views.jsonl.gz
 Inputs: the program and a bundle, parallel/NAME.LANG.tsv (English tab translation), the labelled records and further files of them whose texts must not
-be among the views.
+be among the views (check.jsonl is made by more.py --split check).
 Outputs: JSON Lines, one a text: `texts` (language and text, of the original and its versions, two a language at most), `topics` (3), `escalation` (4, cumulative) and
 `boilerplate`, logits before calibration, means over the versions. Of texts that look plain to the bundle only a share is kept.
 """

@@ -284,16 +284,14 @@ fn fingerprint(
     let reading = &args.reading;
     let info = classifier.info();
     // Kernels of our own give the same bits, Candle others.
-    let runtime = if info.kernel.starts_with("candle") { "candle" } else { "native" };
+    let runtime = if info.kernel.starts_with("candle") { " on Candle" } else { "" };
     let by = detente::output::By::from(args.writing.by);
     let mut options = BTreeMap::from([
         ("text-field", reading.text_field.clone()),
         ("max-document-bytes", reading.max_document_bytes.to_string()),
         ("format", format.to_string()),
         ("by", format!("{by:?}").to_lowercase()),
-        ("precision", info.precision.name().to_owned()),
-        ("runtime", runtime.to_owned()),
-        ("bundle", info.id.clone()),
+        ("precision", format!("{}{runtime}", info.precision.name())),
         ("device", format!("{:?}", args.engine.device).to_lowercase()),
         ("shard", args.shard.unwrap_or(Shard::WHOLE).to_string()),
     ]);
@@ -303,7 +301,7 @@ fn fingerprint(
     options.extend(reading.input_format.map(|kind| ("input-format", format!("{kind:?}").to_lowercase())));
     let options = options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let program = format!("detente {} (schema {SCHEMA})", env!("CARGO_PKG_VERSION"));
-    Fingerprint::take(program, info.sha256.clone(), options, inputs, interrupt)
+    Fingerprint::take(program, format!("{} {}", info.id, info.sha256), options, inputs, interrupt)
 }
 
 fn say_languages(tally: &Tally, classifier: &Classifier, console: &Console) {

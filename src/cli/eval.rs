@@ -22,7 +22,7 @@ use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::model::Model;
 use crate::cli::pool;
-use crate::cli::target::check_folder;
+use crate::cli::target::{FileIdentity, check_folder};
 
 /// After the help of `eval`.
 pub(crate) const EXAMPLES: &str = "\
@@ -77,7 +77,7 @@ pub(crate) struct Eval {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Systems")]
 pub(crate) struct Systems {
-    /// Labelled paragraphs: JSON Lines, .csv or .tsv.
+    /// Labelled paragraphs: JSON Lines, .csv or .tsv, also as .gz or .zst.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Gold")]
     pub(crate) gold: Vec<PathBuf>,
     /// Only the gold items whose field `split` says this.
@@ -100,7 +100,7 @@ pub(crate) struct Systems {
     /// Arithmetic of the bundles' encoders. `f32` is the reference; `bf16` and `int8` are faster and move few labels.
     #[arg(long, value_enum, default_value_t = PrecisionChoice::Auto)]
     pub(crate) precision: PrecisionChoice,
-    /// File of predictions made elsewhere: JSON Lines, .csv or .tsv; may be given several times.
+    /// File of predictions made elsewhere: JSON Lines, .csv or .tsv, also as .gz or .zst; may be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) predictions: Vec<PathBuf>,
 }
@@ -489,7 +489,7 @@ impl Reporting {
             check_folder(path)?;
         }
         if let (Some(output), Some(other)) = (self.output.as_deref(), other)
-            && std::path::absolute(output)? == std::path::absolute(other)?
+            && FileIdentity::of(output).is(other)
         {
             bail!("{} is named twice; each output needs a file of its own", output.display());
         }

@@ -44,7 +44,7 @@ are better.";
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("scheme", |scheme| scheme.help(SCHEME_HELP).help_heading(None)))]
 pub(crate) struct Fit {
-    /// Labelled paragraphs to learn from: JSON Lines, .csv or .tsv.
+    /// Labelled paragraphs to learn from: JSON Lines, .csv or .tsv, also as .gz or .zst.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) train: Vec<PathBuf>,
     /// Only the items whose field `split` says this.

@@ -29,7 +29,7 @@ pub(crate) struct Fingerprint {
     journal: u32,
     /// Version of the program and of the output's fields.
     pub(crate) program: String,
-    /// Hexadecimal sha256 of the bundle.
+    /// Id of the bundle, which every record has, and hexadecimal sha256.
     pub(crate) bundle: String,
     /// Every option that changes the output, as on the command line.
     pub(crate) options: BTreeMap<String, String>,
@@ -79,8 +79,8 @@ impl Fingerprint {
             ));
         }
         if self.bundle != now.bundle {
-            let short = |sha256: &str| sha256.chars().take(8).collect::<String>();
-            return Some(format!("the bundle was {}, now it is {}", short(&self.bundle), short(&now.bundle)));
+            let id = |bundle: &str| bundle.split(' ').next().unwrap_or_default().to_owned();
+            return Some(format!("the bundle was {}, now it is {}", id(&self.bundle), id(&now.bundle)));
         }
         if let Some((then, now)) = self.inputs.iter().zip(&now.inputs).find(|(then, now)| then != now) {
             return Some(if then.path == now.path {
@@ -255,7 +255,7 @@ mod tests {
         fs::write(root.join("b.txt"), "two").unwrap();
         let inputs = ["a.txt", "b.txt"].map(|name| Input::File(root.join(name)));
         let options = BTreeMap::from([("by".to_owned(), "paragraph".to_owned())]);
-        Fingerprint::take("detente 1".into(), "0123456789".into(), options, &inputs, &Interrupt::default()).unwrap()
+        Fingerprint::take("detente 1".into(), "a@1+01 0123".into(), options, &inputs, &Interrupt::default()).unwrap()
     }
 
     fn place(bytes: u64) -> Place {
@@ -275,7 +275,7 @@ mod tests {
         };
         let cases: [(&Edit, &str); 7] = [
             (&|now| now.program = "detente 2".into(), "begun by detente 1, this is detente 2"),
-            (&|now| now.bundle = "abcdefghij".into(), "the bundle was 01234567, now it is abcdefgh"),
+            (&|now| now.bundle = "b@1+ab abcd".into(), "the bundle was a@1+01, now it is b@1+ab"),
             (&|now| *now.options.get_mut("by").unwrap() = "document".into(), "--by was paragraph, now it is document"),
             (&|now| _ = now.options.insert("shard".into(), "1/2".into()), "--shard was none, now it is 1/2"),
             (&|now| _ = now.inputs.pop(), "there were 2 inputs, now there are 1"),

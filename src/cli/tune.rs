@@ -35,7 +35,7 @@ the scheme with the calibration behind it, for --scheme with the same checkpoint
 /// Flags of `tune`.
 #[derive(Debug, Args)]
 pub(crate) struct Tune {
-    /// Labelled paragraphs to fit on: JSON Lines, .csv or .tsv.
+    /// Labelled paragraphs to fit on: JSON Lines, .csv or .tsv, also as .gz or .zst.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) gold: Vec<PathBuf>,
     /// Only the gold items whose field `split` says this.

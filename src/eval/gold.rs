@@ -271,10 +271,12 @@ mod tests {
         let whole = folder.path().join("gold.csv.GZ");
         std::fs::write(&whole, &bytes).unwrap();
         assert_eq!(read_gold_files(&[&whole], &scheme()).unwrap(), read("gold.csv", table).unwrap());
-        let cut = folder.path().join("cut.jsonl.gz");
-        std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-        let error = read_gold_files(&[&cut], &scheme()).unwrap_err();
-        assert!(matches!(&error, Error::Read { path, .. } if *path == cut), "{error}");
+        for name in ["cut.jsonl.gz", "cut.csv.gz"] {
+            let cut = folder.path().join(name);
+            std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+            let error = read_gold_files(&[&cut], &scheme()).unwrap_err();
+            assert!(matches!(&error, Error::Read { path, .. } if *path == cut), "{error}");
+        }
     }
 
     #[test]

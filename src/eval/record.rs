@@ -101,12 +101,16 @@ fn read_table(
 ) -> Result<()> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
     let fault = |line, what| Error::Record { path: path.into(), line, what };
-    let header = reader.headers().map_err(|source| fault(1, RecordFault::Table(source)))?.clone();
+    let unreadable = |line: u64, source: csv::Error| {
+        let line = source.position().map_or(line, csv::Position::line);
+        if source.is_io_error() {
+            return Error::Read { path: path.into(), source: source.into() };
+        }
+        fault(line, RecordFault::Table(source))
+    };
+    let header = reader.headers().map_err(|source| unreadable(1, source))?.clone();
     for row in reader.records() {
-        let row = row.map_err(|source| {
-            let line = source.position().map_or(0, csv::Position::line);
-            fault(line, RecordFault::Table(source))
-        })?;
+        let row = row.map_err(|source| unreadable(0, source))?;
         let line = row.position().map_or(0, csv::Position::line);
         if row.len() != header.len() {
             let what = RecordFault::Ragged { expected: header.len() as u64, found: row.len() as u64 };

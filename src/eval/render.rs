@@ -184,22 +184,28 @@ pub(crate) fn mcnemar_words(comparison: &Comparison, test: &McNemar) -> String {
     )
 }
 
-/// The figures that any system has, each behind what stands before it in a system, which is the order of a report.
+/// The figures that any system has, in the order of a report.
 pub(crate) fn union(slice: &Slice) -> Vec<(&str, Scope, Metric)> {
-    let mut figures: Vec<(&str, Scope, Metric)> = Vec::new();
-    for scores in &slice.systems {
+    let figures = merged(slice.systems.iter().map(|scores| scores.figures.as_slice()));
+    figures.into_iter().map(|figure| (figure.name.as_str(), figure.scope, figure.metric)).collect()
+}
+
+/// The figures of all lists, the first of each name, each behind what stands before it in its list.
+fn merged<'a>(lists: impl Iterator<Item = &'a [Figure]>) -> Vec<&'a Figure> {
+    let mut all: Vec<&Figure> = Vec::new();
+    for list in lists {
         let mut place = 0;
-        for figure in &scores.figures {
-            place = match figures.iter().position(|(name, ..)| *name == figure.name) {
-                Some(known) => known,
+        for figure in list {
+            match all.iter().position(|other| other.name == figure.name) {
+                Some(known) => place = known + 1,
                 None => {
-                    figures.insert(place, (&figure.name, figure.scope, figure.metric));
-                    place
+                    all.insert(place, figure);
+                    place += 1;
                 }
-            } + 1;
+            }
         }
     }
-    figures
+    all
 }
 
 /// The codes of the levels, from the names of the levels' figures.
@@ -329,13 +335,12 @@ fn pairs(slice: &AgreementSlice) -> Block {
     let notes = vec![size(slice.items, slice.clusters, slice.warning.as_deref())];
     let mut header = vec!["figure".to_owned(), "n".to_owned()];
     header.extend(slice.pairs.iter().map(|pair| format!("{} – {}", pair.one, pair.other)));
-    let longest = slice.pairs.iter().max_by_key(|pair| pair.figures.len());
     let row = |figure: &Figure| {
         let mut row = vec![figure.name.replace('_', " "), figure.support.to_string()];
         let same = slice.pairs.iter().map(|pair| pair.figures.iter().find(|other| other.name == figure.name));
         row.extend(same.map(cell));
         row
     };
-    let rows = longest.into_iter().flat_map(|pair| &pair.figures).map(row).collect();
+    let rows = merged(slice.pairs.iter().map(|pair| pair.figures.as_slice())).into_iter().map(row).collect();
     Block { title, notes, header, rows, ..Block::default() }
 }

@@ -31,7 +31,7 @@ pub(crate) use crate::explain::occlusion::Occlusion;
 pub use crate::explain::occlusion::explain_with;
 pub(crate) use crate::explain::words::{without, words};
 
-/// Readings that every text gets, however long it is: enough to tell its parts apart roughly.
+/// Readings that every text gets, however long it is, unless fewer are asked for: enough to tell its parts apart roughly.
 const FEWEST_READINGS: usize = 8;
 
 /// What an explanation may cost.

@@ -121,7 +121,10 @@ impl App {
     /// Opens the bundle anew and reads the certificate again; if either fails, both stay. Gives the ids of the bundles
     /// before and after.
     async fn reload(&self) -> Result<(String, String)> {
-        let config = self.tls.as_ref().map(|tls| tls.read_again()).transpose()?;
+        let config = self.tls.as_ref().map(|tls| tls.read_again()).transpose().inspect_err(|error| {
+            self.metrics.reload("failed");
+            tracing::error!(%error, "the bundle and the certificate in use stay");
+        })?;
         let ids = self.engine.reload().await?;
         if let Some((tls, config)) = self.tls.as_ref().zip(config) {
             tls.renew(config);

@@ -42,7 +42,8 @@ pub(crate) struct DocumentRequest {
 pub(crate) struct ClassifyOptions {
     /// Names of the topics to give; all by default.
     pub(crate) topics: Option<Vec<String>>,
-    /// Least probability from which on a label applies, instead of the bundle's: by name of the topic, or `boilerplate`.
+    /// Least probability from which on a label applies, instead of the bundle's: by name of the topic, or `boilerplate`. Of
+    /// a checkpoint with one label of many, only the most probable topic can apply.
     #[schema(example = json!({"military": 0.6}))]
     pub(crate) thresholds: BTreeMap<String, f64>,
     /// Least probability that a decision must have to be given, by name of the topic, of the scale, or `boilerplate`; a

@@ -106,8 +106,12 @@ fn tls_is_spoken_when_there_is_a_certificate() {
     let certificate = write();
     let mut options = options();
     options.tls = Some(files.clone());
-    let server = Running::start("fake", options);
-    let ask = |root: CertificateDer<'static>| -> Result<u16, String> {
+    options.admin_keys = keys(ADMIN);
+    let count = AtomicUsize::new(0);
+    let open =
+        move || Classifier::open(fixture(if count.fetch_add(1, Ordering::SeqCst) < 2 { "fake" } else { "none" }));
+    let server = Running::open(options, Box::new(open));
+    let send = |root: CertificateDer<'static>, method: &str, path: &str| -> Result<u16, String> {
         let mut roots = RootCertStore::empty();
         roots.add(root).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
@@ -115,10 +119,12 @@ fn tls_is_spoken_when_there_is_a_certificate() {
         let name = ServerName::try_from("localhost").unwrap();
         let client = ClientConnection::new(Arc::new(config.with_no_client_auth()), name).unwrap();
         let mut stream = StreamOwned::new(client, connect(server.address));
-        let head = crate::serve::client::head("GET", "/health/live", &[], 0);
+        let head = crate::serve::client::head(method, path, &[("X-API-Key", ADMIN)], 0);
         std::io::Write::write_all(&mut stream, head.as_bytes()).map_err(|error| error.to_string())?;
         Ok(receive(&mut stream).status)
     };
+    let ask = |root: CertificateDer<'static>| send(root, "GET", "/health/live");
+    let reload = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.handle.reload());
     assert_eq!(ask(certificate.clone()), Ok(200));
     // Plain HTTP gets no answer, and harms nobody.
     let mut plain = connect(server.address);
@@ -128,13 +134,16 @@ fn tls_is_spoken_when_there_is_a_certificate() {
     assert!(!bytes.starts_with(b"HTTP"));
     // A new certificate is taken with the next change.
     let renewed = write();
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.handle.reload()).unwrap();
+    assert_eq!(send(certificate.clone(), "POST", "/admin/reload"), Ok(200));
     assert_eq!(ask(renewed.clone()), Ok(200));
     assert!(ask(certificate).is_err());
-    // One that cannot be read changes nothing.
+    // A bundle that cannot be opened leaves the certificate as it was, and so does a key that cannot be read.
+    let newest = write();
+    reload().unwrap_err();
     std::fs::write(&files.key, "no key").unwrap();
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.handle.reload()).unwrap_err();
+    reload().unwrap_err();
     assert_eq!(ask(renewed), Ok(200));
+    assert!(ask(newest).is_err());
     server.stop().unwrap();
 
     let mut options = crate::serve::client::options();
