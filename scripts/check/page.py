@@ -250,7 +250,7 @@ def download(page: Page, downloads: Path, records: list[dict]) -> None:
     explained = 0
     for row, paragraph, record in zip(rows, paragraphs, records):
         expected = (record["start"], record["escalation"], record["escalation_expected"], record["topics"], record["tokens"])
-        of_row = (int(row["start"]), int(row["escalation"]), float(row["escalation_expected"]), row["topics"].split(), int(row["tokens"]))
+        of_row = (int(row["start"]), int(row["escalation"]), float(row["escalation_expected"]), [topic for topic in row["topics"].split(";") if topic], int(row["tokens"]))
         topics = [topic["name"] for topic in paragraph["topics"] if topic["applies"]]
         if "explanation" in paragraph:
             explained += 1
@@ -266,10 +266,11 @@ def download(page: Page, downloads: Path, records: list[dict]) -> None:
         path.unlink()
 
 
-def hide_boilerplate(page: Page) -> None:
-    count = page.run("document.getElementById('hide').click(); return [...document.querySelectorAll('.para.boilerplate')].filter((e) => !e.hidden).length")
+def hide_boilerplate(page: Page, and_then: str = "") -> None:
+    """The box hides boilerplate, also of what is shown after it was ticked."""
+    count = page.run(f"document.getElementById('hide').click(); {and_then}; return [...document.querySelectorAll('.para.boilerplate')].filter((e) => !e.hidden).length")
     if count:
-        raise Failure(f"{count} paragraphs of boilerplate are not hidden")
+        raise Failure(f"{count} paragraphs of boilerplate are not hidden {and_then}")
     page.run("document.getElementById('hide').click()")
 
 
@@ -310,6 +311,7 @@ def use(page: Page, view: tuple, article: list[dict], dropped: list[dict], downl
     if seen["tints"] < 3:
         raise Failure(f"the paragraphs have {seen['tints']} colours")
     judge_looks(seen, [*seen["texts"], *({"text": "boilerplate", "contrast": value} for value in seen["dimmed"])], picture, view)
+    hide_boilerplate(page, "show()")
     drop(page, len(dropped))
     page.complaints()
     return seen, picture
