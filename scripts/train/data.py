@@ -1,7 +1,7 @@
 """Labelled records, and batches of token ids.
 
 Inputs: a folder with any of the files in FILES (fields as in the codebook); a file of views.py.
-Outputs: `Item`s by split; label arrays; padded batches of similar length.
+Outputs: `Item`s by split; rows of parallel text; label arrays; padded batches of similar length.
 """
 
 from __future__ import annotations
@@ -112,6 +112,14 @@ def parse(record: dict, name: str) -> Item:
         source=record.get("source", ""),
         second=record.get("second"),
     )
+
+
+def parallel_rows(path: Path) -> list[tuple[str, str]]:
+    """English and the other language, normalised, of a file NAME.LANG.tsv; without rows that lack one."""
+    with path.open(encoding="utf-8") as lines:
+        cells = [line.rstrip("\n").split("\t") for line in lines]
+    rows = [(normalise(row[0]), normalise(row[1])) for row in cells if len(row) == 2]
+    return [row for row in rows if all(row)]
 
 
 @dataclass

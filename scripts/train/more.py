@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Iterator
 
-from data import TARGET_LANGUAGES
+from data import TARGET_LANGUAGES, parallel_rows
 from windows import normalise
 
 HASH_DIGITS = 16
@@ -58,8 +58,7 @@ def texts(wanted: dict[str, dict], corpora: Path) -> dict[str, tuple[str, dict[s
     sequences = []
     for path in files:
         language = path.name.split(".")[-2]
-        rows = [tuple(map(normalise, line.rstrip("\n").split("\t"))) for line in path.open(encoding="utf-8") if line.count("\t") == 1]
-        rows = [row for row in rows if row[0] and row[1]]
+        rows = parallel_rows(path)
         for english, other in rows:
             translations[english].setdefault(language, other)
         sequences.append([english for english, _ in rows])

@@ -20,9 +20,8 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from data import read_items, token_ids
+from data import parallel_rows, read_items, token_ids
 from model import load_tokenizer
-from windows import normalise
 
 SEED = 11
 MAX_STUDENT_TOKENS = 160
@@ -92,8 +91,7 @@ def language_pairs(folder: Path, language: str, generator: np.random.Generator) 
     pairs = []
     for path in sorted(folder.glob(f"*.{language}.tsv")):
         weight = next(weight for pattern, weight in WEIGHTS if re.search(pattern, path.name))
-        lines = [line.rstrip("\n").split("\t") for line in path.open(encoding="utf-8")]
-        rows = [(normalise(line[0]), normalise(line[1])) for line in lines if len(line) == 2 and line[0].strip() and line[1].strip()]
+        rows = parallel_rows(path)
         if "-sys" in path.name:
             versions = defaultdict(list)
             for source, translation in rows:
@@ -119,9 +117,13 @@ def joined(rows: list[tuple[str, str]], generator: np.random.Generator) -> list[
 
 
 def draw(pairs: list[Pair], generator: np.random.Generator) -> list[Pair]:
-    """All pairs in an order in which heavy ones come early (Efraimidis and Spirakis 2006)."""
-    keys = generator.random(len(pairs)) ** (1 / np.array([pair.weight for pair in pairs]))
-    return [pairs[index] for index in np.argsort(-keys)]
+    """All pairs in an order in which heavy ones come early."""
+    return [pairs[index] for index in weighted_order(np.array([pair.weight for pair in pairs]), generator)]
+
+
+def weighted_order(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Indices in a random order in which heavy ones come early (Efraimidis and Spirakis 2006)."""
+    return np.argsort(-(generator.random(len(weights)) ** (1 / weights)))
 
 
 def select(

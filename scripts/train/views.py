@@ -15,17 +15,16 @@ import json
 import re
 import subprocess
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from calibration import Calibration
-from data import TARGET_LANGUAGES, read_items
-from prepare import NEIGHBOURS, Excluded, joined
+from data import TARGET_LANGUAGES, parallel_rows, read_items
+from prepare import NEIGHBOURS, Excluded, joined, weighted_order
 from scheme import LEVEL_CODES, TOPIC_NAMES
-from windows import normalise
 
 SEED = 1
 NEWS = r"kremlin|newstest|denews|wmt|qe-news|europarl|opennmt"
@@ -81,7 +80,7 @@ def read_texts(folder: Path, generator: np.random.Generator) -> list[Text]:
         language = path.name.split(".")[-2]
         if language not in TARGET_LANGUAGES or not re.match(f"{NEWS}|{FILLERS}", path.name):
             continue
-        rows = [tuple(map(normalise, line.rstrip("\n").split("\t"))) for line in path.open(encoding="utf-8") if line.count("\t") == 1]
+        rows = parallel_rows(path)
         if "-sys" in path.name:
             generator.shuffle(rows)  # the systems come one after the other
         elif re.search(NEIGHBOURS, path.name):
@@ -169,22 +168,19 @@ def interesting(found: list[Text], outputs: Outputs, generator: np.random.Genera
 
 
 def drawn(found: list[Text], count: int, generator: np.random.Generator) -> list[Text]:
-    """So many texts, those with a rare language likelier (Efraimidis and Spirakis 2006)."""
+    """So many texts, those with a rare language likelier."""
     common = Counter(language for text in found for language, _ in text.texts)
     weights = np.array([max(common[language] ** -0.5 for language, _ in text.texts) for text in found])
-    keys = generator.random(len(found)) ** (1 / weights)
-    return [found[index] for index in np.sort(np.argsort(-keys)[:count])]
+    return [found[index] for index in np.sort(weighted_order(weights, generator)[:count])]
 
 
 def write(output: Path, found: list[Text], teacher: Teacher) -> None:
-    owners = np.array([row for row, text in enumerate(found) for _ in text.texts])
     outputs = teacher.outputs([version for text in found for _, version in text.texts])
-    members: dict[int, list[int]] = defaultdict(list)
-    for place, owner in enumerate(owners):
-        members[owner].append(place)
+    start = 0
     with gzip.open(output, "wt", encoding="utf-8") as lines:
-        for row, text in enumerate(found):
-            places = members[row]
+        for text in found:
+            places = slice(start, start + len(text.texts))
+            start = places.stop
             record = {
                 "texts": text.texts,
                 "topics": outputs.topics[places].mean(0).round(3).tolist(),
