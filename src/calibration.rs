@@ -55,11 +55,10 @@ impl TopicDecision {
     }
 
     /// Which topics apply, by a threshold each.
-    pub(crate) fn applies(self, thresholds: &[f64], probabilities: &[f32]) -> Vec<bool> {
+    pub(crate) fn applies(self, thresholds: impl Iterator<Item = f64>, probabilities: &[f32]) -> Vec<bool> {
         let mut applies: Vec<bool> = thresholds
-            .iter()
             .zip(probabilities)
-            .map(|(&threshold, &probability)| f64::from(probability) >= threshold)
+            .map(|(threshold, &probability)| f64::from(probability) >= threshold)
             .collect();
         if self == Self::Highest {
             let best = (0..probabilities.len()).reduce(|a, b| if probabilities[b] > probabilities[a] { b } else { a });
@@ -146,15 +145,15 @@ impl Calibration {
     }
 
     /// The threshold of each topic.
-    pub(crate) fn topic_thresholds(&self) -> Vec<f64> {
-        self.topics.iter().map(|topic| topic.threshold.into()).collect()
+    pub(crate) fn topic_thresholds(&self) -> impl Iterator<Item = f64> {
+        self.topics.iter().map(|topic| topic.threshold.into())
     }
 
     /// The probabilities and decisions for one text.
     pub(crate) fn apply(&self, logits: &Logits, scheme: &Scheme, head: ScaleHead) -> Calibrated {
         let topic_probabilities: Vec<f32> =
             self.topics.iter().zip(&logits.topics).map(|(topic, &logit)| topic.probability(logit)).collect();
-        let topic_applies = self.topic_decision.applies(&self.topic_thresholds(), &topic_probabilities);
+        let topic_applies = self.topic_decision.applies(self.topic_thresholds(), &topic_probabilities);
         let boilerplate = self.boilerplate.as_ref().zip(logits.boilerplate);
         let boilerplate_probability = boilerplate.map(|(flag, logit)| flag.probability(logit));
         let is_boilerplate = self

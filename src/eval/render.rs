@@ -344,3 +344,32 @@ fn pairs(slice: &AgreementSlice) -> Block {
     let rows = merged(slice.pairs.iter().map(|pair| pair.figures.as_slice())).into_iter().map(row).collect();
     Block { title, notes, header, rows, ..Block::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::eval::report::{ReportOptions, Scores, System, SystemKind, score};
+    use crate::eval::tests::World;
+
+    #[test]
+    fn figures_of_either_system_are_shown() {
+        let mut world = World::new(8);
+        let gold = world.gold(60);
+        let mut systems = [0.9, 0.5].map(|skill| System {
+            name: format!("skill {skill}"),
+            kind: SystemKind::Predictions,
+            predicted: world.system(&gold, skill),
+        });
+        systems[0].predicted.iter_mut().for_each(|predicted| predicted.level_probabilities = None);
+        systems[1].predicted.iter_mut().for_each(|predicted| predicted.topic_probabilities = None);
+        let report = score(&world.scheme, &gold, &systems, &ReportOptions::default());
+        let slice = &report.slices[0];
+        let names = |scores: &Scores| scores.figures.iter().map(|figure| figure.name.clone()).collect::<BTreeSet<_>>();
+        let [one, other] = [names(&slice.systems[0]), names(&slice.systems[1])];
+        assert!(!one.is_subset(&other) && !other.is_subset(&one));
+        let shown: BTreeSet<String> = union(slice).into_iter().map(|(name, ..)| name.to_owned()).collect();
+        assert_eq!(shown, &one | &other);
+    }
+}

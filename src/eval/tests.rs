@@ -21,8 +21,8 @@ use crate::eval::metrics::rank::rank_correlations;
 use crate::eval::metrics::topics::average_precision;
 use crate::eval::predicted::Predicted;
 use crate::eval::record::Labels;
-use crate::eval::render::{Style, union};
-use crate::eval::report::{Dimension, Report, ReportOptions, Scores, System, SystemKind, score};
+use crate::eval::render::Style;
+use crate::eval::report::{Dimension, Report, ReportOptions, System, SystemKind, score};
 use crate::eval::tally::{Sample, Tally};
 use crate::label::{Scale, ScaleLevel, Scheme, Topic};
 
@@ -558,25 +558,6 @@ fn tables_for_people() {
     assert!(!text.contains("human"), "{text}");
     let markdown = report.render(Style::Markdown);
     assert!(markdown.contains("\n| figure | n | skill 0.9 | skill 0.2 |\n| --- | --- | --- | --- |\n| macro f1 |"));
-}
-
-#[test]
-fn figures_of_either_system_are_shown() {
-    let (mut world, gold, _) = report(&[], 60);
-    let mut systems = [0.9, 0.5].map(|skill| System {
-        name: format!("skill {skill}"),
-        kind: SystemKind::Predictions,
-        predicted: world.system(&gold, skill),
-    });
-    systems[0].predicted.iter_mut().for_each(|predicted| predicted.level_probabilities = None);
-    systems[1].predicted.iter_mut().for_each(|predicted| predicted.topic_probabilities = None);
-    let report = score(&world.scheme, &gold, &systems, &ReportOptions::default());
-    let slice = &report.slices[0];
-    let names = |scores: &Scores| scores.figures.iter().map(|figure| figure.name.clone()).collect::<BTreeSet<_>>();
-    let [one, other] = [names(&slice.systems[0]), names(&slice.systems[1])];
-    assert!(!one.is_subset(&other) && !other.is_subset(&one));
-    let shown: BTreeSet<String> = union(slice).into_iter().map(|(name, ..)| name.to_owned()).collect();
-    assert_eq!(shown, &one | &other);
 }
 
 #[test]

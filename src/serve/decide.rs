@@ -4,7 +4,7 @@
 
 use crate::bundle::BundleInfo;
 use crate::explain::{Explanation, Target};
-use crate::label::Prediction;
+use crate::label::{Prediction, TopicScore};
 use crate::output::number::{rounded, rounded_distribution};
 use crate::serve::answer::Refused;
 use crate::serve::input::Paragraph;
@@ -99,12 +99,11 @@ impl<'a> Rules<'a> {
 
     fn topics_that_apply(&self, prediction: &Prediction) -> Vec<bool> {
         let calibration = &self.info.calibration;
-        let mut thresholds = calibration.topic_thresholds();
-        for (topic, threshold) in prediction.topics().zip(&mut thresholds) {
-            *threshold = self.options.thresholds.get(topic.name).copied().unwrap_or(*threshold);
-        }
+        let asked = |topic: TopicScore<'_>| self.options.thresholds.get(topic.name).copied();
+        let thresholds = prediction.topics().map(asked).zip(calibration.topic_thresholds());
+        let thresholds = thresholds.map(|(asked, threshold)| asked.unwrap_or(threshold));
         let probabilities: Vec<f32> = prediction.topics().map(|topic| topic.probability).collect();
-        calibration.topic_decision.applies(&thresholds, &probabilities)
+        calibration.topic_decision.applies(thresholds, &probabilities)
     }
 
     fn is_wanted(&self, topic: &str) -> bool {
