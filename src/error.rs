@@ -465,6 +465,12 @@ pub enum RecordFault {
         /// Cells in this row.
         found: u64,
     },
+    /// The header of a table names a column twice.
+    #[error("the header names the column {column:?} twice; leave one, or give the other another name")]
+    DoubleColumn {
+        /// The name.
+        column: String,
+    },
     /// The line is not valid UTF-8 (after decoding by the file's encoding).
     #[error("this line is not valid {encoding}; convert the file to UTF-8, or name its encoding with --encoding")]
     Encoding {
@@ -476,6 +482,16 @@ pub enum RecordFault {
     TooLarge {
         /// The limit, in bytes.
         limit: u64,
+    },
+    /// A text of the gold was split, so that no one record is its prediction.
+    #[error(
+        "this is another paragraph of the gold item {id:?}, whose text holds more than one; the first is {first}. Score it with --model or --embedded, which take an item as one, or give each paragraph an item of its own"
+    )]
+    SplitItem {
+        /// Id of the item.
+        id: String,
+        /// Where its first paragraph stands.
+        first: String,
     },
     /// A gold or prediction record lacks a field that every such record needs.
     #[error("this record has no field {field:?}; the fields are {found:?}")]

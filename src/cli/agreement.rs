@@ -42,7 +42,7 @@ fn forms() -> impl TypedValueParser<Value = ReportFormat> {
 /// # Errors
 /// If an input cannot be used, no item has a second coder, or the report cannot be written.
 pub(crate) fn agreement(args: &Agreement) -> anyhow::Result<Exit> {
-    args.reporting.check(None)?;
+    args.reporting.check(None, args.systems.files())?;
     let loaded = Loaded::open(&args.systems, &[], false, &args.reporting)?;
     loaded.check_names()?;
     if loaded.gold.iter().all(|item| item.second.is_none()) {

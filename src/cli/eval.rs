@@ -105,6 +105,13 @@ pub(crate) struct Systems {
     pub(crate) predictions: Vec<PathBuf>,
 }
 
+impl Systems {
+    /// The files that are read.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> + Clone {
+        self.gold.iter().chain(&self.scheme).chain(&self.labels).chain(&self.predictions)
+    }
+}
+
 /// Flags about the report.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Report")]
@@ -181,7 +188,8 @@ impl From<SliceBy> for Dimension {
 /// # Errors
 /// If an input cannot be used, a bundle not opened, or the report not be written.
 pub(crate) fn eval(args: &Eval, console: &Console) -> anyhow::Result<Exit> {
-    args.reporting.check(args.items.as_deref())?;
+    let files = args.systems.files().chain(&args.train).chain(&args.behaviour).chain(&args.gates);
+    args.reporting.check(args.items.as_deref(), files)?;
     let gates = args.gates.as_ref().map(Gates::open).transpose()?;
     let systems = &args.systems;
     let needs_default = systems.model.is_empty() && systems.predictions.is_empty() && !systems.embedded;
@@ -477,9 +485,18 @@ fn is_part_of(part: &Scheme, scheme: &Scheme) -> bool {
 
 impl Reporting {
     /// # Errors
-    /// If the output file or the `other` one is there and may not be replaced, or has no folder to stand in; if both are one.
-    pub(crate) fn check(&self, other: Option<&Path>) -> anyhow::Result<()> {
+    /// If the output file or the `other` one is there and may not be replaced, or has no folder to stand in; if both are one, or one
+    /// is among the `inputs`.
+    pub(crate) fn check<'a>(
+        &self,
+        other: Option<&Path>,
+        inputs: impl IntoIterator<Item = &'a PathBuf> + Clone,
+    ) -> anyhow::Result<()> {
         for path in [self.output.as_deref(), other].into_iter().flatten() {
+            let output = FileIdentity::of(path);
+            if inputs.clone().into_iter().any(|input| output.is(input)) {
+                bail!("{} is both input and output; write to another file", path.display());
+            }
             if path.is_dir() {
                 bail!("cannot write {}: it is a folder; name a file", path.display());
             }

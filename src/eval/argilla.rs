@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::record::description;
 use crate::label::NO_TOPIC;
 
 /// Behind the name of a question, in a flat record.
@@ -19,7 +20,7 @@ fn is_nested(record: &Map<String, Value>) -> bool {
     record.get("fields").is_some_and(Value::is_object)
 }
 
-/// The fields of a record, `None` if nobody labelled it: what its fields and metadata hold, and the answers that the first user
+/// The fields of a record, `None` if nobody labelled it: what its fields and metadata say of the text, and the answers that the first user
 /// submitted; those of the next one as `second`. Drafts and discarded answers do not count, where the export tells them. A
 /// question without an answer is not known.
 pub(crate) fn fields(record: &Map<String, Value>) -> Option<Map<String, Value>> {
@@ -29,9 +30,9 @@ pub(crate) fn fields(record: &Map<String, Value>) -> Option<Map<String, Value>> 
         true => {
             let parts = ["metadata", "fields"].into_iter().filter_map(|part| record.get(part)?.as_object());
             let id = record.get("id").map(|id| ("id".to_owned(), id.clone()));
-            parts.flatten().map(|(key, value)| (key.clone(), value.clone())).chain(id).collect()
+            parts.flat_map(description).chain(id).collect()
         }
-        false => record.clone(),
+        false => description(record),
     };
     fields.extend(first);
     if let Some(second) = users.next() {

@@ -73,6 +73,9 @@ pub struct Difference {
     pub established: bool,
     /// The same in words.
     pub words: String,
+    /// Why nothing is tested, where nothing is.
+    #[serde(skip)]
+    untested: &'static str,
     #[serde(skip)]
     better: Better,
 }
@@ -143,8 +146,8 @@ pub(crate) fn compare(
             continue;
         }
         let interval = percentile_interval(replicates.iter().copied());
-        let enough = clusters >= FEWEST_CLUSTERS && measured[0].values[one].support >= FEWEST_SUPPORT;
-        let p = if enough { difference_p(&replicates) } else { f64::NAN };
+        let untested = untested(measured, scope, measured[0].values[one].support, clusters);
+        let p = if untested.is_none() { difference_p(&replicates) } else { f64::NAN };
         differences.push(Difference {
             figure: format!("{}.{}", scope.name(scheme), metric.name()),
             first: defined(values[0]),
@@ -156,10 +159,36 @@ pub(crate) fn compare(
             p_corrected: None,
             established: false,
             words: String::new(),
+            untested: untested.unwrap_or("not defined in too many replicates"),
             better: metric.better(),
         });
     }
     Comparison { first, second, differences, mcnemar }
+}
+
+/// Why a figure of two systems is not tested; `None` if it is. A mean over topics rests on the items that have one, and says nothing
+/// where the two means are over different topics, since one system predicts a topic that the gold has not and the other does not.
+fn untested(measured: [&Measured; 2], scope: Scope, support: f64, clusters: usize) -> Option<&'static str> {
+    let value = |system: &Measured, scope, metric| {
+        system
+            .values
+            .iter()
+            .find(|value| value.scope == scope && value.metric == metric)
+            .map(|value| (value.value, value.support))
+    };
+    let mut support = support;
+    if scope == Scope::Topics {
+        support -= value(measured[0], scope, Metric::FalseAlarmRate).map_or(0.0, |(_, without_topic)| without_topic);
+        let topics =
+            measured[0].values.iter().map(|value| value.scope).filter(|scope| matches!(scope, Scope::Topic(_)));
+        let counts = |system, topic| value(system, topic, Metric::F1).is_some_and(|(f1, _)| !f1.is_nan());
+        if topics.into_iter().any(|topic| counts(measured[0], topic) != counts(measured[1], topic)) {
+            return Some(
+                "the means are over different topics: one of the systems predicts a topic that the gold has not",
+            );
+        }
+    }
+    (clusters < FEWEST_CLUSTERS || support < FEWEST_SUPPORT).then_some("too few items")
 }
 
 /// What is corrected together: name of the dimension, number of the comparison, name of the figure.
@@ -203,7 +232,7 @@ impl Difference {
             numbers += &format!(" [{low:+.3}, {high:+.3}]");
         }
         let Some(p) = self.p_corrected else {
-            return format!("{figure}: {numbers}; not tested, too few items");
+            return format!("{figure}: {numbers}; not tested, {}", self.untested);
         };
         if !self.established {
             let p = p_in_words(p);

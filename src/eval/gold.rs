@@ -257,6 +257,13 @@ mod tests {
         }
         let error = read("gold.csv", "id,text,topics\n1,x,a\n2,y\n").unwrap_err().to_string();
         assert!(error.starts_with("gold.csv:3: this row has 2 cells"), "{error}");
+        for end in ["\n", "\r\n"] {
+            let table = ["id,text,topics", "1,x,a", "2,x,b", "3,x,c", ""].join(end);
+            let error = read("gold.csv", &table).unwrap_err().to_string();
+            assert!(error.starts_with("gold.csv:4: "), "{end:?}: {error}");
+        }
+        let error = read("gold.csv", "id,text,topics,stance,topics\n1,x,a,0,\n").unwrap_err().to_string();
+        assert!(error.starts_with(r#"gold.csv:1: the header names the column "topics" twice"#), "{error}");
         let error = read("gold.jsonl", r#"{"id": "a", "text": "x", "topic": ["a"]}"#).unwrap_err().to_string();
         assert_eq!(error, r#"gold.jsonl: no record has a label; label fields are ["topics", "stance", "boilerplate"]"#);
     }

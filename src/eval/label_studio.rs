@@ -5,14 +5,16 @@
 
 use serde_json::{Map, Value};
 
-/// The fields of a task, `None` if nobody labelled it: what its `data` holds, and the choices of the first annotation that was not
+use super::record::description;
+
+/// The fields of a task, `None` if nobody labelled it: what its `data` says of the text, and the choices of the first annotation that was not
 /// cancelled; those of the next one as `second`. An annotation without any choice under `topics` says that none applies.
 pub(crate) fn fields(task: &Map<String, Value>) -> Option<Map<String, Value>> {
     let annotations = task.get("annotations").and_then(Value::as_array)?;
     let is_valid = |annotation: &&Value| annotation.get("was_cancelled") != Some(&Value::Bool(true));
     let mut valid = annotations.iter().filter(is_valid);
     let first = valid.next()?;
-    let mut fields = task.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut fields = task.get("data").and_then(Value::as_object).map(description).unwrap_or_default();
     fields.extend(labels(first));
     if let Some(second) = valid.next() {
         fields.insert("second".into(), Value::Object(labels(second)));
@@ -51,7 +53,7 @@ mod tests {
 
     /// An export as the documentation of Label Studio shows it, with the fields that matter here.
     const EXPORT: &str = r#"[
-        {"id": 1, "project": 83, "data": {"id": "a#0", "text": "x", "document": "a"}, "predictions": [{"result": [
+        {"id": 1, "project": 83, "data": {"id": "a#0", "text": "x", "document": "a", "boilerplate": true}, "predictions": [{"result": [
             {"from_name": "topics", "to_name": "text", "type": "choices", "value": {"choices": ["a"]}}]}],
          "annotations": [
             {"id": 7, "was_cancelled": true, "result": [], "completed_by": 9},
@@ -61,7 +63,7 @@ mod tests {
                 {"id": "r", "from_name": "boilerplate", "to_name": "text", "type": "choices", "value": {"choices": ["no"]}}]},
             {"id": 9, "completed_by": 11, "result": [
                 {"from_name": "stance", "to_name": "text", "type": "choices", "value": {"choices": ["0"]}}]}]},
-        {"id": 2, "data": {"id": "a#1", "text": "y"}, "annotations": []},
+        {"id": 2, "data": {"id": "a#1", "text": "y", "stance": 1}, "annotations": []},
         {"id": 3, "data": {"id": "a#2", "text": "z"}, "annotations": [{"was_cancelled": true, "result": []}]}
     ]"#;
 

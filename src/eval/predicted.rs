@@ -80,7 +80,7 @@ pub fn read_predictions(
 ) -> Result<Vec<Predicted>> {
     let path = path.as_ref();
     let places: HashMap<&str, usize> = gold.iter().enumerate().map(|(index, item)| (item.id.as_str(), index)).collect();
-    let mut found: Vec<Option<(Predicted, String)>> = vec![None; gold.len()];
+    let mut found: Vec<Option<Found>> = vec![None; gold.len()];
     let names = Names::new(scheme);
     read_records(path, input, |record| {
         let id = record.required("id")?;
@@ -91,10 +91,14 @@ pub fn read_predictions(
                 None => return Ok(()),
             },
         };
-        if let Some((_, first)) = &found[index] {
-            return Err(record.fault(RecordFault::DuplicateId { id: gold[index].id.clone(), first: first.clone() }));
+        if let Some(earlier) = &found[index] {
+            let (item, first) = (gold[index].id.clone(), earlier.place.clone());
+            return Err(record.fault(match earlier.id == id {
+                true => RecordFault::DuplicateId { id: item, first },
+                false => RecordFault::SplitItem { id: item, first },
+            }));
         }
-        found[index] = Some((names.read(&record, scheme)?, record.place()));
+        found[index] = Some(Found { predicted: names.read(&record, scheme)?, id, place: record.place() });
         Ok(())
     })?;
     let input_fault = |what| Error::Input { path: path.into(), what };
@@ -103,7 +107,7 @@ pub fn read_predictions(
         let what = InputFault::Uncovered { missing, items: gold.len(), first: gold[first].id.clone() };
         return Err(input_fault(what));
     }
-    let predicted: Vec<Predicted> = found.into_iter().flatten().map(|(predicted, _)| predicted).collect();
+    let predicted: Vec<Predicted> = found.into_iter().flatten().map(|found| found.predicted).collect();
     if predicted.iter().all(|predicted| predicted.labels.is_empty()) {
         return Err(record::no_labels(path, scheme));
     }
@@ -117,6 +121,14 @@ pub fn read_predictions(
         }
     }
     Ok(predicted)
+}
+
+/// A prediction with the record that it stands in.
+#[derive(Clone)]
+struct Found {
+    predicted: Predicted,
+    id: String,
+    place: String,
 }
 
 /// Names of the fields that hold probabilities.
@@ -228,6 +240,9 @@ mod tests {
         assert_eq!(found[1].boilerplate_probability, Some(0.01));
         let error = read("p.jsonl", &format!("{}\n{}\n", line("x"), line("x"))).unwrap_err().to_string();
         assert!(error.starts_with(r#"p.jsonl:2: the id "x" stands at p.jsonl:1"#), "{error}");
+        let second = line("x").replace("x#0", "x#1");
+        let error = read("p.jsonl", &format!("{}\n{second}\n", line("x"))).unwrap_err().to_string();
+        assert!(error.starts_with(r#"p.jsonl:2: this is another paragraph of the gold item "x""#), "{error}");
     }
 
     #[test]

@@ -95,32 +95,56 @@ fn read_tasks(path: &Path, input: impl BufRead, mut each: impl FnMut(Record<'_>)
 
 fn read_table(
     path: &Path,
-    input: impl BufRead,
+    mut input: impl BufRead,
     delimiter: u8,
     mut each: impl FnMut(Record<'_>) -> Result<()>,
 ) -> Result<()> {
+    // A row begins, for the reader, at the line feed of a CR LF before it.
+    let behind = u64::from(ends_lines_with_crlf(path, &mut input)?);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
     let fault = |line, what| Error::Record { path: path.into(), line, what };
     let unreadable = |line: u64, source: csv::Error| {
-        let line = source.position().map_or(line, csv::Position::line);
+        let line = source.position().map_or(line, |position| position.line() + behind);
         if source.is_io_error() {
             return Error::Read { path: path.into(), source: source.into() };
         }
         fault(line, RecordFault::Table(source))
     };
     let header = reader.headers().map_err(|source| unreadable(1, source))?.clone();
+    let names: Vec<String> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+    if let Some(column) =
+        names.iter().enumerate().find_map(|(index, name)| names[..index].contains(name).then_some(name))
+        && !column.is_empty()
+    {
+        return Err(fault(1, RecordFault::DoubleColumn { column: column.clone() }));
+    }
     for row in reader.records() {
         let row = row.map_err(|source| unreadable(0, source))?;
-        let line = row.position().map_or(0, csv::Position::line);
+        let line = row.position().map_or(0, |position| position.line() + behind);
         if row.len() != header.len() {
             let what = RecordFault::Ragged { expected: header.len() as u64, found: row.len() as u64 };
             return Err(fault(line, what));
         }
-        let name = |name: &str| name.trim_start_matches('\u{feff}').trim().to_owned();
-        let fields = header.iter().zip(&row).map(|(key, cell)| (name(key), Value::String(cell.to_owned())));
+        let fields = names.iter().zip(&row).map(|(name, cell)| (name.clone(), Value::String(cell.to_owned())));
         each(Record { path, line, fields: fields.collect() })?;
     }
     Ok(())
+}
+
+/// Whether the first line ends with CR LF.
+fn ends_lines_with_crlf(path: &Path, input: &mut impl BufRead) -> Result<bool> {
+    let begin = input.fill_buf().map_err(|source| Error::Read { path: path.into(), source })?;
+    let end = begin.iter().position(|&byte| byte == b'\n');
+    Ok(end.is_some_and(|end| begin[..end].ends_with(b"\r")))
+}
+
+/// What says which text a task is about. Labels that stand among its fields are not its coder's, but what somebody knew before.
+const DESCRIPTION: [&str; 9] = ["id", "text", "document", "group", "lang", "source", "genre", "split", "confidence"];
+
+/// The fields of a task of a labelling tool that are carried over beside the answers.
+pub(crate) fn description(fields: &Map<String, Value>) -> Map<String, Value> {
+    let kept = fields.iter().filter(|(name, _)| DESCRIPTION.contains(&name.as_str()));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Opens a file, which may be compressed, for reading by lines.

@@ -506,6 +506,42 @@ fn small_slices_are_warned_of_and_not_tested() {
 }
 
 #[test]
+fn means_over_different_topics_are_not_compared() {
+    let (world, mut gold, _) = report(&[], 60);
+    for item in &mut gold {
+        item.labels.topics = item.labels.topics.as_ref().map(|topics| vec![topics[0], topics[1], false]);
+    }
+    let perfect: Vec<_> = gold.iter().map(|item| Predicted::from_labels(item.labels.clone())).collect();
+    let mut alarmed = perfect.clone();
+    alarmed[0].labels.topics.as_mut().unwrap()[2] = true;
+    let mut blind = perfect.clone();
+    blind.iter_mut().for_each(|predicted| predicted.labels.topics.as_mut().unwrap()[0] = false);
+    let words = |other: &[Predicted], gold: &[GoldItem]| {
+        let system = |name: &str, predicted: &[Predicted]| System {
+            name: name.into(),
+            kind: SystemKind::Predictions,
+            predicted: predicted.to_vec(),
+        };
+        let systems = [system("perfect", &perfect), system("other", other)];
+        let report = score(&world.scheme, gold, &systems, &ReportOptions::default());
+        report.slices[0].comparisons[0].differences[0].words.clone()
+    };
+    assert!(
+        words(&alarmed, &gold).contains("not tested, the means are over different topics"),
+        "{}",
+        words(&alarmed, &gold)
+    );
+    assert!(words(&blind, &gold).contains("is established"), "{}", words(&blind, &gold));
+    let mut rare = gold.clone();
+    for item in
+        rare.iter_mut().filter(|item| item.labels.topics.as_ref().is_some_and(|topics| topics.contains(&true))).skip(9)
+    {
+        item.labels.topics = Some(vec![false; 3]);
+    }
+    assert!(words(&blind, &rare).ends_with("not tested, too few items"), "{}", words(&blind, &rare));
+}
+
+#[test]
 fn degenerate_gold_gives_no_figure_rather_than_a_wrong_one() {
     let (world, mut gold, _) = report(&[], 40);
     let predicted = World::new(1).system(&gold, 0.5);
