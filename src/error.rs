@@ -465,6 +465,11 @@ pub enum RecordFault {
         /// Cells in this row.
         found: u64,
     },
+    /// A quote opens a cell and nothing closes it.
+    #[error(
+        "a quote in this row is never closed, so that all that follows belongs to it; close it, or write a quote inside a quoted cell twice"
+    )]
+    UnclosedQuote,
     /// The header of a table names a column twice.
     #[error("the header names the column {column:?} twice; leave one, or give the other another name")]
     DoubleColumn {

@@ -10,6 +10,7 @@
 //! open that hides everything behind it. A page of which nothing is left is read once more with only scripts and styles
 //! left out.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -80,8 +81,7 @@ const BLOCKS: &[&str] = &[
 /// ARIA roles of navigation.
 const NAVIGATION_ROLES: &[&str] = &["navigation", "menu", "menubar", "search", "toolbar", "tablist"];
 
-/// Length from which a part of the page's title is looked for in the text, in characters; shorter parts ("News") occur
-/// anywhere.
+/// Length from which a part of the page's title is looked for in the text, in characters; shorter ones ("News") occur anywhere.
 const TITLE_PART_CHARS: usize = 12;
 
 /// What stands between headline and site in titles.
@@ -89,7 +89,7 @@ const TITLE_SEPARATORS: &[&str] = &[" | ", " - ", " – ", " — ", " :: ", " ·
 
 /// The text of a page.
 pub(crate) fn extract(html: &str) -> String {
-    let page = dom_query::Document::from(html);
+    let page = dom_query::Document::from(&*with_closed_elements(html));
     let title = page.select_single("head title").text().to_string();
     let holds_article = articles(&page.root());
     let visible = Walk::new(&holds_article, false).run(page.root());
@@ -97,22 +97,66 @@ pub(crate) fn extract(html: &str) -> String {
     with_title(&space::joined(&title), blocks)
 }
 
+/// Elements whose content is no markup: for a parser of HTML they go on to their end tag, even where XML has closed them.
+const RAW_ELEMENTS: [&str; 6] = ["script", "style", "title", "iframe", "textarea", "noframes"];
+
+/// XHTML with an end tag where such an element closes itself (`<script src="a.js"/>`); other pages as they are.
+fn with_closed_elements(page: &str) -> Cow<'_, str> {
+    let beginning = &page[..page.floor_char_boundary(1000)];
+    if !beginning.trim_start().starts_with("<?xml") && !beginning.contains("//www.w3.org/1999/xhtml") {
+        return Cow::Borrowed(page);
+    }
+    let (mut closed, mut rest) = (String::with_capacity(page.len()), page);
+    while let Some(start) = rest.find('<') {
+        let (before, tag) = rest.split_at(start);
+        closed.push_str(before);
+        let name = RAW_ELEMENTS.into_iter().find(|name| {
+            tag[1..].get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name))
+                && !tag[1 + name.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '-')
+        });
+        let length = if name.is_some() { tag_length(tag) } else { 1 };
+        let (tag, after) = tag.split_at(length);
+        match (name, tag.strip_suffix("/>")) {
+            (Some(name), Some(open)) => closed.extend([open, "></", name, ">"]),
+            _ => closed.push_str(tag),
+        }
+        rest = after;
+    }
+    closed.push_str(rest);
+    Cow::Owned(closed)
+}
+
+/// Bytes to the end of the tag that `markup` begins with; `>` in quoted values does not end it.
+fn tag_length(markup: &str) -> usize {
+    let mut quote = None;
+    for (place, byte) in markup.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return place + 1,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), _) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    markup.len()
+}
+
 /// Puts the page's title before the blocks if none of them says the same.
 fn with_title(title: &str, blocks: Blocks) -> String {
-    let is_said = blocks.has_headline || title_parts(title).iter().any(|part| blocks.out.contains(part));
+    let is_said = blocks.has_headline || blocks.out.contains(longest_part(title));
     if is_said || space::is_blank(title) {
         return blocks.out;
     }
     if blocks.out.is_empty() { title.to_owned() } else { format!("{title}\n\n{}", blocks.out) }
 }
 
-fn title_parts(title: &str) -> Vec<&str> {
+/// The longest part of a title, which is the headline rather than the site; all of it if the part is short.
+fn longest_part(title: &str) -> &str {
     let mut parts = vec![title];
     for separator in TITLE_SEPARATORS {
         parts = parts.into_iter().flat_map(|part| part.split(separator)).collect();
     }
-    parts.retain(|part| part.chars().count() >= TITLE_PART_CHARS);
-    if parts.is_empty() { vec![title] } else { parts }
+    let length = |part: &&str| part.chars().count();
+    parts.into_iter().max_by_key(length).filter(|part| length(part) >= TITLE_PART_CHARS).unwrap_or(title)
 }
 
 /// The nodes that are an article or hold one.

@@ -8,6 +8,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::path::{MAIN_SEPARATOR, Path};
 
 use encoding_rs::{Encoding, UTF_8};
+use serde::de::IgnoredAny;
 
 use crate::error::{Error, InputFault, Result};
 use crate::text::compress::{Origin, Source, plain_name};
@@ -68,25 +69,40 @@ impl InputFormat {
         }
     }
 
-    /// The format of a beginning without a name: HTML by its doctype or tag, JSON Lines by an object on the first line
-    /// that is not blank, else text.
+    /// The format of a beginning without a name: HTML by its doctype or first tag, JSON Lines by an object on the first line
+    /// that is not blank, else text. Other JSON counts as JSON Lines, whose errors say what is expected.
     fn sniff(beginning: &str) -> Self {
         let beginning = beginning.trim_start_matches(space::is_space);
-        let tag: String = beginning.chars().take(14).collect::<String>().to_ascii_lowercase();
-        let is_html = tag.starts_with("<!doctype html") || tag.starts_with("<html");
-        let first_line = beginning.lines().next().unwrap_or_default();
+        if begins_with_tag(beginning) {
+            return Self::Html;
+        }
+        let first_line = beginning.lines().next().unwrap_or_default().trim_end();
+        let is_json = |text: &str, ends_here: bool| match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => true,
+            // The end of the beginning may cut it.
+            Err(error) => error.is_eof() && ends_here,
+        };
         let is_object = first_line.starts_with('{')
-            && match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(first_line) {
-                Ok(_) => true,
-                // The end of the beginning may cut the line.
-                Err(error) => error.is_eof() && first_line.len() == beginning.len() && first_line.contains("\":"),
-            };
-        match (is_html, is_object) {
-            (true, _) => Self::Html,
-            (_, true) => Self::JsonLines,
-            _ => Self::Text,
+            && is_json(first_line, first_line.len() == beginning.len() && first_line.contains("\":"));
+        let is_indented = matches!(first_line, "{" | "[") || first_line.starts_with("[{");
+        match is_object || is_indented && is_json(beginning, true) {
+            true => Self::JsonLines,
+            false => Self::Text,
         }
     }
+}
+
+/// Whether a page begins here, behind the declaration of XML and comments.
+fn begins_with_tag(mut beginning: &str) -> bool {
+    while let Some(end) = [("<?xml", "?>"), ("<!--", "-->")]
+        .into_iter()
+        .find_map(|(open, close)| beginning.starts_with(open).then(|| Some(beginning.find(close)? + close.len()))?)
+    {
+        beginning = beginning[end..].trim_start_matches(space::is_space);
+    }
+    let tag: String = beginning.chars().take(14).collect::<String>().to_ascii_lowercase();
+    let is_tag = |name| tag.strip_prefix(name).is_some_and(|rest| rest.starts_with(['>', ' ', '\n', '\r', '\t']));
+    tag.starts_with("<!doctype html") || ["<html", "<head", "<body"].into_iter().any(is_tag)
 }
 
 /// How files are read.

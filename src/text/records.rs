@@ -67,9 +67,13 @@ impl RecordShape {
         }
         let id = match fields.get(name) {
             Some(Value::String(id)) if !space::is_blank(id) => id.clone(),
-            Some(Value::Number(id)) => id.to_string(),
+            Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
             other if self.id_field.is_some() => {
-                let found = other.map_or("nothing", kind_of);
+                let found = match other {
+                    // A float by now, and two ids could be the same one.
+                    Some(Value::Number(_)) => "a number that is not whole or has more than 64 bits",
+                    other => other.map_or("nothing", kind_of),
+                };
                 return Err(RecordFault::MissingId { field: name.to_owned(), found });
             }
             _ => return Ok(format!("{}:{line}", self.path_id)),

@@ -52,6 +52,7 @@ impl Table {
         match rows.read_row().map_err(|error| origin.read_error(error))? {
             Row::End => return Err(origin.fault(InputFault::Blank)),
             Row::TooLong => return Err(origin.fault(InputFault::TooLarge { limit: options.max_document_bytes })),
+            Row::Unclosed => return Err(origin.record_fault(rows.first_line, RecordFault::UnclosedQuote)),
             Row::Read => {}
         }
         let columns = named(rows.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect());
@@ -74,6 +75,7 @@ impl Table {
             Err(error) => return Some(Err(self.origin.read_error(error))),
             Ok(Row::End) => return None,
             Ok(Row::TooLong) => Err(RecordFault::TooLarge { limit: self.rows.limit }),
+            Ok(Row::Unclosed) => Err(RecordFault::UnclosedQuote),
             Ok(Row::Read) => self.parse(),
         };
         Some(found.map_err(|what| self.origin.record_fault(self.rows.first_line, what)))
@@ -127,8 +129,7 @@ struct Rows {
     cell_count: usize,
     /// Line that the row begins on, from 1.
     first_line: u64,
-    /// Line feeds taken in so far.
-    line_feeds: u64,
+    lines: LineCount,
     limit: u64,
 }
 
@@ -136,20 +137,39 @@ enum Row {
     End,
     Read,
     TooLong,
+    /// The input ended within quotes.
+    Unclosed,
+}
+
+/// Line ends taken in so far: LF, CR LF, or the CR of old spreadsheets.
+#[derive(Default)]
+struct LineCount {
+    ends: u64,
+    is_after_cr: bool,
+}
+
+impl LineCount {
+    fn take_in(&mut self, bytes: &[u8]) {
+        for place in memchr::memchr2_iter(b'\n', b'\r', bytes) {
+            let is_after_cr = if place == 0 { self.is_after_cr } else { bytes[place - 1] == b'\r' };
+            self.ends += u64::from(bytes[place] == b'\r' || !is_after_cr);
+        }
+        self.is_after_cr = bytes.last().map_or(self.is_after_cr, |&last| last == b'\r');
+    }
 }
 
 impl Rows {
     fn new(input: Box<dyn BufRead + Send>, delimiter: u8, limit: u64) -> Self {
         let parser = ReaderBuilder::new().delimiter(delimiter).build();
         let (bytes, ends) = (vec![0; FIRST_ROOM.0], vec![0; FIRST_ROOM.1]);
-        Self { input, parser, bytes, ends, cell_count: 0, first_line: 1, line_feeds: 0, limit }
+        Self { input, parser, bytes, ends, cell_count: 0, first_line: 1, lines: LineCount::default(), limit }
     }
 
     /// Reads the next row that is not blank. Of a row over the limit nothing is kept.
     fn read_row(&mut self) -> io::Result<Row> {
         loop {
             self.skip_line_breaks()?;
-            self.first_line = self.line_feeds + 1;
+            self.first_line = self.lines.ends + 1;
             match self.read_any_row()? {
                 Row::Read if self.cell_count == 1 && self.bytes[..self.ends[0]].trim_ascii().is_empty() => {}
                 row => return Ok(row),
@@ -167,7 +187,7 @@ impl Rows {
         loop {
             let ready = fill(&mut self.input)?;
             let count = ready.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
-            self.line_feeds += memchr::memchr_iter(b'\n', &ready[..count]).count() as u64;
+            self.lines.take_in(&ready[..count]);
             let is_over = count == 0 || count < ready.len();
             self.input.consume(count);
             if is_over {
@@ -177,13 +197,19 @@ impl Rows {
     }
 
     fn read_any_row(&mut self) -> io::Result<Row> {
-        let (mut filled, mut cells, mut is_too_long) = (0, 0, false);
+        let (mut filled, mut cells, mut is_too_long, mut has_begun) = (0, 0, false, false);
         loop {
             let ready = fill(&mut self.input)?;
+            // A line feed ends the last row, but not within quotes.
+            let is_last = ready.is_empty() && has_begun;
+            let bytes = if is_last { b"\n" } else { ready };
             let (result, read, written, ended) =
-                self.parser.read_record(ready, &mut self.bytes[filled..], &mut self.ends[cells..]);
-            self.line_feeds += memchr::memchr_iter(b'\n', &ready[..read]).count() as u64;
-            self.input.consume(read);
+                self.parser.read_record(bytes, &mut self.bytes[filled..], &mut self.ends[cells..]);
+            if !is_last {
+                self.lines.take_in(&ready[..read]);
+                self.input.consume(read);
+            }
+            has_begun |= read > 0;
             filled += written;
             cells += ended;
             is_too_long |= filled as u64 > self.limit || cells > MAX_CELLS;
@@ -191,6 +217,10 @@ impl Rows {
                 (filled, cells) = (0, 0);
             }
             match result {
+                ReadRecordResult::InputEmpty if is_last => {
+                    self.parser.reset();
+                    return Ok(Row::Unclosed);
+                }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if !is_too_long => self.bytes.resize(2 * self.bytes.len(), 0),
                 ReadRecordResult::OutputEndsFull if !is_too_long => self.ends.resize(2 * self.ends.len(), 0),

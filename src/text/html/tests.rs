@@ -99,6 +99,16 @@ fn markup_of_every_kind_gives_its_text() {
             "<title>Die Schlagzeile des Tages | Bote</title><div>Die Schlagzeile des Tages</div><p>Text</p>",
             &["Die Schlagzeile des Tages", "Text"],
         ),
+        (
+            "title of which a block says the site alone",
+            "<title>Waffenruhe gebrochen über Nacht | Bote des Tales</title><p>Bote des Tales meldet Beschuss.</p>",
+            &["Waffenruhe gebrochen über Nacht | Bote des Tales", "Bote des Tales meldet Beschuss."],
+        ),
+        (
+            "elements of XHTML that close themselves",
+            "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><script src='a.js' data-x='>'/><SCRIPT/><title/></head><p>a</p><scripture/><p>b <br/> c</p></html>",
+            &["a", "b\nc"],
+        ),
         ("title and headline", "<title>Anders gesagt als darunter</title><h1>Kopf</h1><p>Text</p>", &["Kopf", "Text"]),
         ("title alone", "<title>Nur ein Titel</title>", &["Nur ein Titel"]),
         ("zero-width only", "<p>\u{200b}</p><p>&nbsp;</p><p>a</p>", &["a"]),

@@ -53,6 +53,14 @@ fn file_names_and_beginnings_tell_the_format() {
         ("\n\n{\"text\": \"a\"}", InputFormat::JsonLines),
         ("{\"text\": \"a long li", InputFormat::JsonLines),
         ("{einer in Klammern}", InputFormat::Text),
+        ("<?xml version=\"1.0\"?>\n<!-- <p> -->\n<html xmlns=\"http://www.w3.org/1999/xhtml\">", InputFormat::Html),
+        ("<head><title>a</title>", InputFormat::Html),
+        ("<header>a</header>", InputFormat::Text),
+        ("<!-- never closed", InputFormat::Text),
+        ("{\n  \"text\": \"a\"\n}\n", InputFormat::JsonLines),
+        ("[{\"text\": \"a\"}]", InputFormat::JsonLines),
+        ("[\n  {\"text\": \"a long li", InputFormat::JsonLines),
+        ("[\nAnmerkung der Redaktion]", InputFormat::Text),
         ("[1, 2]", InputFormat::Text),
         ("<p>a</p>", InputFormat::Text),
         ("", InputFormat::Text),
@@ -171,7 +179,17 @@ fn tables_are_documents_and_bad_rows_are_reported() {
             ],
         ),
         ("n.csv", "\n\n", &["n.csv: the file holds no text: there is nothing to classify"]),
-        ("n.csv", "text\n\"offen\nbis zum Ende\n", &["n.csv:2: offen\nbis zum Ende\n"]),
+        (
+            "n.csv",
+            "text\na\n\"offen\nbis zum Ende\n",
+            &[
+                "n.csv:2: a",
+                "n.csv:3: a quote in this row is never closed, so that all that follows belongs to it; close it, or write a quote inside a quoted cell twice",
+            ],
+        ),
+        ("n.csv", "text\n\"zu\"", &["n.csv:2: zu"]),
+        ("n.csv", "text\ra\r\r\"b\rc\"\rd\r", &["n.csv:2: a", "n.csv:4: b\rc", "n.csv:6: d"]),
+        ("n.csv", "text\r\na\r\n\r\nb\r\n", &["n.csv:2: a", "n.csv:4: b"]),
     ];
     for (name, text, expected) in cases {
         assert_eq!(default(name, text.as_bytes()), *expected, "{text:?}");
@@ -201,6 +219,11 @@ fn fields_can_be_named() {
         found[1]
     );
     assert!(found[2].contains("a list was found"), "{}", found[2]);
+    let long = br#"{"body": "a", "nr": 123456789012345678901, "id": 123456789012345678901}"#;
+    let found = listing("n.jsonl", long, &options("body", "nr"));
+    assert!(found[0].contains("a number that is not whole or has more than 64 bits was found"), "{}", found[0]);
+    let without_id = ReadOptions { id_field: None, ..options("body", "") };
+    assert!(listing("n.jsonl", long, &without_id)[0].starts_with("n.jsonl:1: a"));
     let found = listing("n.csv", b"body,nr\na,1\n", &options("body", "nr"));
     assert_eq!(found, ["1: a"]);
     let found = listing("n.csv", b"body,nr\na,1\n", &options("body", "key"));
