@@ -7,7 +7,7 @@ Out:     a Markdown table: tokens a second of each engine (median of the rounds,
          (median of the ratios round by round, least and greatest), and how far its vectors and labels are from f32 in PyTorch. With --json
          one object that holds every round.
 Needs:   Linux, Python 3.11, 6 GB of disk: a virtual environment with what requirements.txt pins is made on the first call.
-Takes:   minutes a round with f32 engines in it; --engines leaves out what is not wanted (engines.py says which there are).
+Takes:   minutes a round with f32 engines in it; --engines leaves out what is not wanted (ENGINES below are all there are).
 
 Windows have lognormal lengths (median 60 tokens, p95 200, at most 256), cut from authored training texts. Each engine runs in a process of
 its own and waits while the others measure. Before the rounds each tries batch sizes (windows sorted by length, padded to the longest of

@@ -96,7 +96,11 @@ def fit_platt(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Pl
         probabilities = sigmoid(parameters[0] * logits + parameters[1]).clip(1e-9, 1 - 1e-9)
         return float(-(weights * np.where(gold, np.log(probabilities), np.log(1 - probabilities))).sum() / weights.sum())
 
-    scale, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
+    # From the default simplex, whose side in the offset is nearly 0, some fits end before they have arrived.
+    found = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead", options={"initial_simplex": [[1.0, 0.0], [2.0, 0.0], [1.0, 1.0]]})
+    if not found.success:
+        raise RuntimeError(f"Platt scaling did not converge: {found.message}")
+    scale, offset = found.x
     platt = Platt(round(float(scale), 4), round(float(offset), 4))
     probabilities = platt.probability(logits)
     scores = np.array([f1(gold, probabilities >= threshold, weights) for threshold in THRESHOLDS])

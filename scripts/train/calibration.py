@@ -102,7 +102,8 @@ def decide(probabilities: np.ndarray, rule: str, cutpoints: list[float]) -> np.n
     """Probabilities (N, 5) -> level codes: the mode, the median, or where the expected value lies among the cutpoints."""
     codes = np.array(LEVEL_CODES)
     if rule == "mode":
-        return codes[probabilities.argmax(1)]
+        nearest = np.argsort(np.abs(codes), kind="stable")  # of equals the level nearest to 0
+        return codes[nearest[probabilities[:, nearest].argmax(1)]]
     if rule == "median":
         return codes[(probabilities.cumsum(1) < 0.5).sum(1).clip(max=len(codes) - 1)]
     expected = probabilities @ codes  # (N)

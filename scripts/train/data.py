@@ -155,7 +155,7 @@ def padded(sequences: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def batches(lengths: list[int], max_tokens: int, generator: np.random.Generator | None = None, clusters: Sequence[Hashable] | None = None) -> Iterator[list[int]]:
-    """Indices in batches of similar length and at most max_tokens padded tokens; shuffled where a generator is given. Texts of one cluster share a batch."""
+    """Indices in batches of similar length and at most max_tokens padded tokens, before `padded` rounds widths up; shuffled where a generator is given. Texts of one cluster share a batch."""
     members: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters if clusters is not None else range(len(lengths))):
         members.setdefault(cluster, []).append(index)

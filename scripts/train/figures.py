@@ -1,6 +1,6 @@
 """Figures of a bundle on one split, each with n and a 95 % bootstrap interval clustered by group.
 
-Command: python figures.py --bundle models/detente-mini --data DIR --split dev --output figures.json [--baseline FILE]
+Command: python figures.py --bundle models/detente-mini --data DIR --split dev --output figures.json [--float-checkpoint DIR]
 Inputs: a bundle, the labelled records.
 Outputs: JSON: set -> n, metrics as [value, low, high]; on test the second coder's figures on the same items beside them; per language
 for news (originals and translations). With --float-checkpoint DIR also how many labels int8 storage changed.

@@ -4,8 +4,8 @@ Command: python finetune.py --data DIR --encoder DIR --output DIR --epochs 6
 Inputs: labelled records (train for learning, dev for the choice of the epoch), an encoder folder, or a checkpoint folder to go on from.
 Outputs: a checkpoint folder with the best epoch by dev, or the last; log.jsonl with the dev figures of every epoch.
 Losses: topics and boilerplate binary cross-entropy; escalation ordinal (cumulative: one binary question per boundary, Frank and Hall
-2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a pair that
-differ in names alone, should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
+2001) or softmax. Two more over texts that belong together and so share a batch: a text and its translation, or two texts of a group of
+`pairs` with the same topics and level (other names mostly), should get the same probabilities; members of a contrast group must lie apart as far as their gold levels do.
 With --views, texts without labels take part, two versions of each at a time: their targets are what an earlier model made of all versions together.
 Items weigh by the coder's confidence; labels that are not known are left out. With --known, items that an earlier model has right are
 seen in fewer epochs and weigh as much more when they are. With --frozen, the embeddings and so many layers stay as they are, and what
@@ -21,7 +21,7 @@ import time
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 from typing import Iterator
 
@@ -58,7 +58,7 @@ class Options:
     epochs: float = 4
     seed: int = 1
     escalation: str = "cumulative"
-    dense: int = 0
+    dense: int = 0  # width of a layer that fresh heads share; 0: none
     batch_tokens: int = 2500
     layer_rate: float = 1.6e-4
     embedding_rate: float = 2.5e-4
@@ -77,7 +77,7 @@ class Options:
     views_share: float = 0.5  # of the texts of an epoch
     views_weight: float = 1.0
     roughen_share: float = 0.25
-    unknown_share: float = 0.05  # of tokens replaced by <unk>
+    unknown_share: float = 0.05  # of tokens replaced by <unk>; none with --frozen
     known: str = ""  # JSON Lines of `set`, `id`, `loss`: what an earlier model makes of the train items; "": every item in every epoch
     averaging: float = 0.997  # decay per step of the running average of the weights, which is judged and kept; 0: the last weights
     frozen: int = 0  # layers that stay as they are, with the embeddings; 0: everything learns
@@ -85,6 +85,7 @@ class Options:
     compile: int = 0  # 1: layers compiled, which a C++ compiler has to be there for; faster after the first minutes
     keep_last: int = 0  # 1: the last epoch is saved, whatever dev says of it
     minutes: float = 0.0  # 0: no limit; else the run is planned to fit and stops there
+    steps: int = 0  # 0: as many as the epochs have; else the run is planned for so many, whatever --epochs says, and stops there
 
 
 def main() -> None:
@@ -99,6 +100,10 @@ def main() -> None:
 
 
 def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -> None:
+    if options.lower and not options.frozen:
+        raise ValueError(f"--lower {options.lower} is of layers that stay as they are: give --frozen too, with as many as lower.py was given")
+    if options.views and options.escalation != "cumulative":
+        raise ValueError("--views has targets for the cumulative head: leave out --escalation or --views")
     torch.manual_seed(options.seed)
     generator = np.random.default_rng(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -121,12 +126,12 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
     output.mkdir(parents=True, exist_ok=True)
     (output / "options.json").write_text(json.dumps(asdict(options), indent=2) + "\n")
     started, best, done, planned = time.monotonic(), -1.0, 0, 0.0
-    for epoch in range(int(np.ceil(options.epochs))):
+    for epoch in count() if options.steps else range(int(np.ceil(options.epochs))):
         examples = epoch_examples(train, shares, options, generator)
         examples += views.examples(round(len(examples) * options.views_share / (1 - options.views_share) / 2), options, generator)
         sequences = token_ids(tokenizer, [example.text for example in examples], MAX_LENGTH)
         order = list(batches([len(ids) for ids in sequences], options.batch_tokens, generator, [example.cluster for example in examples]))
-        planned = planned or len(order) * options.epochs
+        planned = planned or options.steps or len(order) * options.epochs
         labels = Labels.of([example.item for example in examples])
         model.train()
         losses = []
@@ -158,7 +163,7 @@ def finetune(data: Path, encoder_folder: Path, output: Path, options: Options) -
             if options.keep_last or line["score"] > best:
                 best = line["score"]
                 save_checkpoint(output, model, encoder_folder / "tokenizer.json")
-        if options.minutes and (time.monotonic() - started) / 60 >= options.minutes:
+        if done >= planned or options.minutes and (time.monotonic() - started) / 60 >= options.minutes:
             break
 
 
@@ -167,14 +172,14 @@ def logits_of(model: Classifier, sequences: list[list[int]], unknown: int, optio
     ids, mask = padded(sequences, model.encoder.config.pad_token_id)
     hidden = (torch.rand(ids.shape) < options.unknown_share) & (mask == 1) & (ids > 2)
     ids[hidden] = unknown
-    return model(ids.to(device), mask.to(device))
+    return model(ids.to(device), mask.to(device)).float()
 
 
 def logits_above(model: Classifier, lower: LowerLayers, sequences: list[list[int]], options: Options) -> Logits:
-    """As `logits_of`, from what the frozen layers give; dropout is that of the embeddings, one storey higher."""
+    """As `logits_of`, from what the frozen layers give, without unknown tokens; dropout is that of the embeddings, one storey higher."""
     states, mask = lower.outputs(sequences)
     states = F.dropout(states.float(), options.dropout)
-    return model.heads(pooled(apply_layers(model.encoder, range(lower.layers, len(model.encoder.encoder.layer)), states, mask), mask))
+    return model.heads(pooled(apply_layers(model.encoder, range(lower.layers, len(model.encoder.encoder.layer)), states, mask), mask)).float()
 
 
 class RunningAverage:
@@ -217,7 +222,11 @@ class RunningAverage:
 def start_heads(folder: Path, hidden: int, options: Options) -> Heads:
     """The heads of a checkpoint folder, to go on with; fresh ones for an encoder folder."""
     file = folder / "heads.safetensors"
-    return load_heads(file, options.escalation, hidden) if file.exists() else Heads(hidden, options.escalation, options.dense)
+    if not file.exists():
+        return Heads(hidden, options.escalation, options.dense)
+    if options.dense:
+        raise ValueError(f"{folder} has heads already: leave out --dense, or start from an encoder folder")
+    return load_heads(file, options.escalation, hidden)
 
 
 @dataclass
@@ -365,8 +374,10 @@ def company_loss(logits: Logits, examples: list[Example], options: Options) -> T
     total = logits.topics.sum() * 0.0
     if same:
         first, second = torch.tensor(same, device=total.device).T
-        both = torch.cat([logits.topics, logits.escalation], 1)
-        total = total + options.agreement_weight * bernoulli_divergence(both[first], both[second]).sum(1).mean()
+        divergence = bernoulli_divergence(logits.topics[first], logits.topics[second]).sum(1)
+        between = bernoulli_divergence if options.escalation == "cumulative" else softmax_divergence
+        divergence = divergence + between(logits.escalation[first], logits.escalation[second]).sum(1)
+        total = total + options.agreement_weight * divergence.mean()
     if apart:
         first, second = torch.tensor(apart, device=total.device).T
         gold = torch.tensor([float(example.item.escalation or 0) for example in examples], device=total.device)
@@ -398,6 +409,11 @@ def twins(one: Item, other: Item) -> bool:
 def bernoulli_divergence(one: Tensor, other: Tensor) -> Tensor:
     """Symmetrised Kullback-Leibler divergence of two Bernoulli distributions, given by their logits, elementwise."""
     return (one.sigmoid() - other.sigmoid()) * (one - other)
+
+
+def softmax_divergence(one: Tensor, other: Tensor) -> Tensor:
+    """The same of two categorical distributions, in terms whose sum over a row it is."""
+    return (one.softmax(1) - other.softmax(1)) * (one.log_softmax(1) - other.log_softmax(1))
 
 
 def expected_levels(logits: Logits, kind: str) -> Tensor:

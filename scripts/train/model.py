@@ -30,6 +30,10 @@ class Logits:
     escalation: Tensor
     boilerplate: Tensor
 
+    def float(self) -> Logits:
+        """The same in f32, which losses are to be computed in."""
+        return Logits(self.topics.float(), self.escalation.float(), self.boilerplate.float())
+
 
 class Heads(nn.Module):
     """Sentence vector (B, H) -> logits; with `dense` > 0 through one tanh layer that the heads share."""

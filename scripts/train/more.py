@@ -1,8 +1,9 @@
 """Puts the texts back to labels that are committed without them.
 
-Command: python more.py --labels labels/news_more.jsonl --corpora DIR --output DATA/news_more.jsonl.gz
+Command: python more.py --labels labels/news_more.jsonl --corpora DIR --data DATA --output DATA/news_more.jsonl.gz
          python more.py --labels labels/news_check.jsonl --corpora DIR --output check.jsonl --split check
-Inputs: labels keyed by source file and hash of the text; parallel/NAME.LANG.tsv and mono/NAME.LANG.txt, which may not be committed.
+Inputs: labels keyed by source file and hash of the text; parallel/NAME.LANG.tsv and mono/NAME.LANG.txt, which may not be committed;
+--data, labelled records: versions that share six words with their dev and test texts are left out, the whole text if it is the original.
 Outputs: labelled records in the codebook's format, compressed where the name ends in .gz, with the translations that the parallel files hold; how many labels found their text.
 A text is a line, two or three neighbouring lines, or three neighbouring sentences of a long line, with normalised white space.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Iterator
 
 from data import TARGET_LANGUAGES, parallel_rows
+from prepare import Excluded
 from windows import normalise
 
 HASH_DIGITS = 16
@@ -33,9 +35,12 @@ def main() -> None:
     parser.add_argument("--corpora", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--split", default="train")
+    parser.add_argument("--data", type=Path)
     options = parser.parse_args()
     labels = {record["hash"]: record for record in map(json.loads, options.labels.read_text().splitlines())}
     found = texts(labels, options.corpora)
+    if options.data:
+        found = apart(found, Excluded.from_data(options.data))
     opened = gzip.open if options.output.suffix == ".gz" else open
     with opened(options.output, "wt", encoding="utf-8") as output:
         for key, record in labels.items():
@@ -77,6 +82,12 @@ def texts(wanted: dict[str, dict], corpora: Path) -> dict[str, tuple[str, dict[s
                 if key in wanted:
                     found[key] = text, {}
     return found
+
+
+def apart(found: dict[str, tuple[str, dict[str, str]]], excluded: Excluded) -> dict[str, tuple[str, dict[str, str]]]:
+    """The texts, and of these the translations, that share no word run with what is excluded."""
+    kept = {key: (text, versions) for key, (text, versions) in found.items() if not excluded.holds(text)}
+    return {key: (text, {language: version for language, version in versions.items() if not excluded.holds(version)}) for key, (text, versions) in kept.items()}
 
 
 def passages(line: str) -> Iterator[str]:

@@ -77,6 +77,8 @@ def prepare(parallel: Path, data: Path, encoder: Path, teacher: Path, output: Pa
         train += chosen[HELD_OUT_PAIRS:]
         counts[language] = {"pairs": len(chosen) - HELD_OUT_PAIRS, "tokens": sum(len(row["other"]) for row in chosen), "excluded": dropped}
         print(language, counts[language], flush=True)
+    english_held_out = {tuple(row["english"]) for row in held_out}
+    train = [row for row in train if tuple(row["english"]) not in english_held_out]  # in whatever language it stands beside
     generator.shuffle(train)
     size = sum(2 * sum(map(len, (row["teacher"], row["english"], row["other"]))) for row in train)
     shards = -(-size // SHARD_BYTES)

@@ -69,7 +69,7 @@ impl Default for ClassifyOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ClassifyAnswer {
     /// The bundle that labelled every paragraph of this answer: `name@version+first 8 digits of its sha256`.
-    #[schema(example = "detente-mini@0.5.0+8f9e152f")]
+    #[schema(example = "detente-mini@0.5.0+92f39124")]
     pub(crate) bundle: String,
     /// The document's name, if it was given one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,7 +209,7 @@ impl Serialize for Weights {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ModelAnswer {
     /// Name, version and the first 8 digits of the sha256.
-    #[schema(example = "detente-mini@0.5.0+8f9e152f")]
+    #[schema(example = "detente-mini@0.5.0+92f39124")]
     pub(crate) id: String,
     /// Name, which is also that of the model in the Open Inference Protocol.
     pub(crate) name: String,
