@@ -84,7 +84,7 @@ pub fn agreement(scheme: &Scheme, gold: &[GoldItem], systems: &[System], options
             let predicted: Vec<&[Predicted]> = others.iter().map(|(_, predicted)| *predicted).collect();
             let measured = measure(scheme, gold, &predicted, &sample, options);
             let pair = |((other, _), measured): (&(&str, &[Predicted]), crate::eval::report::Measured)| {
-                let mut figures = measured.figures(scheme, sample.clusters());
+                let mut figures = measured.figures(scheme);
                 figures.retain(|figure| Metric::is_agreement(figure.metric));
                 Pair { one: coder.into(), other: (*other).into(), figures }
             };

@@ -128,7 +128,7 @@ pub(crate) fn percentile_interval(replicates: impl Iterator<Item = f64>) -> Opti
 }
 
 /// Linear between the sorted values (definition 7 of Hyndman and Fan 1996).
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let below = sorted[place.floor() as usize];
     let above = sorted[place.ceil() as usize];
@@ -136,7 +136,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// A proportion of 0 or 1 has no scatter in the bootstrap, yet is not certain: the other end of the exact interval
-/// (Clopper and Pearson 1934), with as many independent trials as there are clusters, at most.
+/// (Clopper and Pearson 1934), with as many independent trials as there are clusters that hold one, at most.
 pub(crate) fn exact_extreme(proportion: f64, trials: f64, clusters: usize) -> [f64; 2] {
     let reach = TAIL.powf(1.0 / trials.min(clusters as f64));
     if proportion == 0.0 { [0.0, 1.0 - reach] } else { [reach, 1.0] }

@@ -43,6 +43,34 @@ impl Tally {
         self.curves(totals).iter().map(|(_, bins)| gaps(bins)).collect()
     }
 
+    /// The columns of the counts that raise the trials of a proportion; none for any other figure.
+    pub(crate) fn trial_columns(&self, scope: Scope, metric: Metric) -> Vec<usize> {
+        let layout = self.layout;
+        if scope == Scope::Scale {
+            let is_trial = |gold: usize| match metric {
+                Metric::Accuracy => true,
+                Metric::SignAccuracy | Metric::OppositeSignShare => self.codes[gold] != 0,
+                _ => false,
+            };
+            let cells = (0..layout.levels * layout.levels).filter(|cell| is_trial(cell / layout.levels));
+            return cells.flat_map(|cell| (0..HALVES).map(move |half| layout.level_cells(half) + cell)).collect();
+        }
+        let flag = match scope {
+            Scope::Topic(topic) => topic,
+            _ => layout.topics,
+        };
+        // The offsets are those of `Layout::flag_cells` and of `Layout::topic_sets`.
+        let cells: &[usize] = match metric {
+            Metric::Precision => &[1, 3],
+            Metric::Recall => &[2, 3],
+            Metric::F1 => &[1, 2, 3],
+            Metric::SubsetAccuracy => return vec![layout.topic_sets()],
+            Metric::FalseAlarmRate => return vec![layout.topic_sets() + 2],
+            _ => &[],
+        };
+        (0..HALVES).flat_map(|half| cells.iter().map(move |cell| layout.flag_cells(flag, half) + cell)).collect()
+    }
+
     /// Gold by predicted level, row by row.
     pub(crate) fn level_table(&self, totals: &Totals) -> Vec<f64> {
         let cells = self.layout.levels * self.layout.levels;
@@ -117,6 +145,7 @@ impl Figures<'_> {
         let halves = self.halves(flag);
         let counts = halves[0].plus(&halves[1]);
         let (support, items) = (counts.support(), counts.items());
+        // At 0 and 1, F1 is the share of these in `both` (Jaccard's index).
         let involved = counts.both + counts.predicted_only + counts.gold_only;
         self.push_proportion(scope, Metric::Precision, counts.precision(), support, counts.predicted());
         self.push_proportion(scope, Metric::Recall, counts.recall(), support, support);

@@ -6,9 +6,10 @@
 //! replicates more still, and a percentile interval of them lies above the truth. Instead a test is inverted (Carpenter 1999): replicates
 //! minus observation are the noise of the gaps; a true error of `s` times the observed one, spread over the bins as observed, is
 //! kept if noise added to it brings the observed error or more, and also that or less, in a share [`TAIL`] of replicates at least. The
-//! ends are the smallest and the largest error kept, widened to the observed one.
+//! ends are the smallest and the largest error kept, widened to the observed one. Where that one is small by luck, no multiple of it says how
+//! large the true one may be: the upper end is the noise of a single bin at least.
 
-use crate::eval::bootstrap::LEAST_DEFINED;
+use crate::eval::bootstrap::{LEAST_DEFINED, quantile};
 use crate::eval::metrics::calibration::BINS;
 
 /// Gap of every bin: (hits − sum of probabilities) / items of all bins. Expected calibration error is the sum of their sizes.
@@ -25,8 +26,10 @@ const LARGEST: u32 = 4;
 /// Halvings of the step that holds an end.
 const HALVINGS: u32 = 8;
 
-/// The 95 % interval. `None` if there are no replicates, if the error is not defined in more than a tenth of them, or if no gap
-/// was observed at all, which gives no direction.
+/// An error below this is rounding; it gives no direction, so that no multiple of it is tried.
+const ROUNDING: f64 = 1e-9;
+
+/// The 95 % interval. `None` if there are no replicates, or if the error is not defined in more than a tenth of them.
 pub(crate) fn interval(observed: &Gaps, replicates: &[Gaps]) -> Option<[f64; 2]> {
     let noise: Vec<Gaps> = replicates
         .iter()
@@ -34,12 +37,12 @@ pub(crate) fn interval(observed: &Gaps, replicates: &[Gaps]) -> Option<[f64; 2]>
         .map(|gaps| std::array::from_fn(|bin| gaps[bin] - observed[bin]))
         .collect();
     let error = size(observed);
-    if noise.is_empty()
-        || (noise.len() as f64) < LEAST_DEFINED * replicates.len() as f64
-        || error.is_nan()
-        || error == 0.0
-    {
+    if noise.is_empty() || (noise.len() as f64) < LEAST_DEFINED * replicates.len() as f64 || error.is_nan() {
         return None;
+    }
+    let least = noise_of_one_bin(&noise);
+    if error < ROUNDING {
+        return Some([0.0, least]);
     }
     let kept = |multiple: f64| {
         let sizes = noise
@@ -72,7 +75,17 @@ pub(crate) fn interval(observed: &Gaps, replicates: &[Gaps]) -> Option<[f64; 2]>
         Some(last) if last + 1 == multiples.len() => multiples[last],
         Some(last) => refine(multiples[last + 1], multiples[last], 1),
     };
-    Some([low.min(1.0) * error, high.max(1.0) * error])
+    Some([low.min(1.0) * error, (high.max(1.0) * error).max(least)])
+}
+
+/// The size of gap that noise alone reaches in the noisiest bin, but for a share [`TAIL`] of replicates on either side.
+fn noise_of_one_bin(noise: &[Gaps]) -> f64 {
+    let of = |bin: usize| {
+        let mut sizes: Vec<f64> = noise.iter().map(|noise| noise[bin].abs()).collect();
+        sizes.sort_by(f64::total_cmp);
+        quantile(&sizes, 1.0 - 2.0 * TAIL)
+    };
+    (0..BINS).map(of).fold(0.0, f64::max)
 }
 
 /// Sum of the sizes of the gaps: expected calibration error.

@@ -12,7 +12,7 @@ use crate::eval::behaviour::BehaviourReport;
 use crate::eval::bootstrap::{BootstrapOptions, Replicate, bootstrap, exact_extreme, percentile_interval};
 use crate::eval::compare::{Comparison, McNemar, compare, correct};
 use crate::eval::faithfulness::Faithfulness;
-use crate::eval::figure::{Metric, Scope, Value};
+use crate::eval::figure::{Better, Metric, Scope, Value};
 use crate::eval::gold::GoldItem;
 use crate::eval::inversion::{self, Gaps};
 use crate::eval::metrics::calibration::Bin;
@@ -215,7 +215,7 @@ pub struct Figure {
     #[serde(serialize_with = "rounded")]
     pub value: Option<f64>,
     /// Lower end of the 95 % interval; null where there is none: a single cluster, a figure that is not defined in many
-    /// replicates, or one that is 1 in all of them and no proportion.
+    /// replicates, or one that is perfect in all of them and no proportion.
     #[serde(serialize_with = "rounded")]
     pub low: Option<f64>,
     /// Upper end of the 95 % interval.
@@ -371,7 +371,7 @@ fn score_slice(
     }
     let scores = systems.iter().zip(measured).map(|(system, measured)| Scores {
         system: system.name.clone(),
-        figures: measured.figures(scheme, sample.clusters()),
+        figures: measured.figures(scheme),
         confusion: measured.confusion(),
         reliability: measured.curves(scheme),
     });
@@ -428,18 +428,17 @@ pub(crate) fn measure(
 }
 
 impl Measured {
-    pub(crate) fn figures(&self, scheme: &Scheme, clusters: usize) -> Vec<Figure> {
+    pub(crate) fn figures(&self, scheme: &Scheme) -> Vec<Figure> {
         let mut errors = self.calibration_intervals().into_iter();
         let figure = |(index, value): (usize, &Value)| {
             let own = (value.metric == Metric::ExpectedCalibrationError).then(|| errors.next().flatten()).flatten();
             let percentile = || percentile_interval(self.replicates.iter().map(|replicate| replicate.figures[index]));
-            let interval = own.or_else(percentile);
-            let interval = match (interval, value.trials) {
+            let interval = match (own.or_else(percentile), value.trials) {
                 (Some([low, high]), Some(trials)) if low == high && (low == 0.0 || low == 1.0) => {
-                    Some(exact_extreme(low, trials, clusters))
+                    Some(self.exact(value, low, trials))
                 }
                 // A perfect kappa, say, is not certain either, but nothing exact is known of it.
-                (Some([low, high]), None) if low == 1.0 && high == 1.0 => None,
+                (Some(interval), None) if is_perfect(value.metric, interval) => None,
                 (interval, _) => interval,
             };
             Figure {
@@ -453,6 +452,16 @@ impl Measured {
             }
         };
         self.values.iter().enumerate().map(figure).collect()
+    }
+
+    /// The interval of a proportion, or F1, of 0 or 1 in all replicates.
+    fn exact(&self, value: &Value, extreme: f64, trials: f64) -> [f64; 2] {
+        let clusters = self.tally.clusters_with(&self.tally.trial_columns(value.scope, value.metric));
+        let interval = exact_extreme(extreme, trials, clusters);
+        match value.metric {
+            Metric::F1 => interval.map(f1_of_jaccard),
+            _ => interval,
+        }
     }
 
     /// The intervals of expected calibration error, in the order of the values.
@@ -478,4 +487,18 @@ impl Measured {
             |(scope, bins): &(Scope, Vec<Bin>)| Curve { of: scope.name(scheme), bins: bins.iter().map(bin).collect() };
         self.tally.curves(&self.totals).iter().map(curve).collect()
     }
+}
+
+/// Whether both ends are the best value there is, but for rounding.
+fn is_perfect(metric: Metric, interval: [f64; 2]) -> bool {
+    let best = match metric.better() {
+        Better::Higher => 1.0,
+        Better::Lower | Better::NearZero => 0.0,
+    };
+    interval.iter().all(|end| (end - best).abs() < 1e-9)
+}
+
+/// F1 is no proportion but grows with one, Jaccard's index J = TP / (TP + FP + FN): F1 = 2 J / (1 + J).
+fn f1_of_jaccard(jaccard: f64) -> f64 {
+    2.0 * jaccard / (1.0 + jaccard)
 }

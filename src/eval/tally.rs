@@ -261,6 +261,12 @@ impl Tally {
         self.pass(&vec![[1; LANES]; self.counts.ends.len()]).swap_remove(0)
     }
 
+    /// Clusters that raise at least one of the columns of the counts.
+    pub(crate) fn clusters_with(&self, columns: &[usize]) -> usize {
+        let is_one = |&column: &u32| columns.contains(&(column as usize));
+        self.counts.clusters().filter(|(raised, _)| raised.iter().any(is_one)).count()
+    }
+
     /// The statistics under each of the weightings.
     pub(crate) fn pass(&self, weights: &[Weights]) -> Vec<Totals> {
         let mut counts = vec![[0_u32; LANES]; self.layout.counts()];
