@@ -282,6 +282,83 @@ fn an_output_among_the_inputs_of_a_folder_is_passed_over() {
 }
 
 #[test]
+fn the_journal_is_no_input_of_a_resumed_run() {
+    let folder = Folder::with_records(RECORDS);
+    let args = ["*", "--output", "out.jsonl", "--resume"];
+    kill(folder.start(&args, "out.jsonl.resume", 3));
+    let end = folder.run(&args);
+    assert!(stderr(&end).contains("800 of 8001 records"), "{}", stderr(&end));
+    assert!(!folder.path("out.jsonl.resume").exists());
+}
+
+#[test]
+fn globs_of_any_depth_keep_relative_names() {
+    let folder = Folder::with_records(1);
+    fs::create_dir(folder.path("sub")).unwrap();
+    fs::rename(folder.path("records.jsonl"), folder.path("sub/c.txt")).unwrap();
+    for pattern in ["**", "**/*", "**/*.txt"] {
+        let output = folder.run(&[pattern, "--by", "document"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let documents: Vec<String> = records.map(|record| record["document"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(documents, ["last.txt", "sub/c.txt"], "{pattern}");
+    }
+}
+
+#[test]
+fn an_output_is_kept_when_the_run_cannot_begin() {
+    let folder = Folder::with_records(1);
+    // The name of its journal is longer than file systems allow.
+    let long = format!("{}.jsonl", "o".repeat(245));
+    for output in [&long, "out.csv"] {
+        fs::write(folder.path(output), "mine").unwrap();
+    }
+    fs::write(folder.path("out.csv.resume"), "my resume\n").unwrap();
+    fs::write(folder.path("new.csv.resume"), "my resume\n").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["last.txt", "--output", &long], "cannot write"),
+        (&["last.txt", "--output", "out.csv"], "move out.csv.resume away, or name another output"),
+        (&["last.txt", "--output", "out.csv", "--format", "html"], "move out.csv.resume away, or name another output"),
+        (&["last.txt", "--output", "new.csv"], "move new.csv.resume away, or name another output"),
+        (&["new.csv.resume", "--output", "new.csv"], "new.csv.resume is an input, but the journal"),
+    ];
+    for (args, expected) in cases {
+        let output = folder.run(&[args, &["--force"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains(expected), "{args:?}: {}", stderr(&output));
+    }
+    for output in [&long, "out.csv"] {
+        assert_eq!(fs::read_to_string(folder.path(output)).unwrap(), "mine");
+    }
+    for journal in ["out.csv.resume", "new.csv.resume"] {
+        assert_eq!(fs::read_to_string(folder.path(journal)).unwrap(), "my resume\n");
+    }
+    assert!(!folder.path("new.csv").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn redirected_input_and_output_are_known_as_files() {
+    let folder = Folder::with_records(20);
+    let text = fs::read(folder.path("last.txt")).unwrap();
+    let opened = || fs::File::open(folder.path("last.txt")).unwrap();
+    let appended = |name: &str| fs::File::options().create(true).append(true).open(folder.path(name)).unwrap();
+    let mut to_file = folder.command(&["--format", "jsonl", "--force", "--output", "last.txt"]);
+    let mut to_stdout = folder.command(&["-"]);
+    to_stdout.stdout(appended("last.txt"));
+    for command in [&mut to_file, &mut to_stdout] {
+        let output = command.stdin(opened()).output().unwrap();
+        assert!(stderr(&output).contains("standard input is also the output"), "{}", stderr(&output));
+        assert_eq!(fs::read(folder.path("last.txt")).unwrap(), text);
+    }
+    for args in [&["."][..], &[".", "--output", "-"]] {
+        let output = folder.command(args).stdout(appended("out.jsonl")).output().unwrap();
+        assert!(stderr(&output).contains("out.jsonl is written by this run; it is not read"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("2 of 21 records"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn completions_and_manual_pages_are_complete() {
     let folder = Folder::with_records(1);
     let verb = |args: &[&str]| {

@@ -16,7 +16,7 @@ use detente::{Classifier, ClassifierBuilder, LabelMap, ZeroShotScheme};
 use crate::cli::args::{Classify, Cli, Color, Engine, Reading, Shard, Unit};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
-use crate::cli::inputs::{Input, Inputs};
+use crate::cli::inputs::{Input, Inputs, Written};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::journal::Fingerprint;
 use crate::cli::progress::Progress;
@@ -45,13 +45,16 @@ pub(crate) fn classify(args: &Classify, console: &Console) -> anyhow::Result<Exi
     check_resume(args, format)?;
     check_explain(args, format)?;
 
-    let output = args.writing.output.as_deref().map(FileIdentity::of);
-    let inputs = Inputs::find(&paths, output.as_ref())?;
+    let written = match &destination {
+        Destination::Stdout => FileIdentity::of_stdout().map(Written::stream),
+        Destination::Device(path) | Destination::File(path, _) => Some(Written::file(path)),
+    };
+    let inputs = Inputs::find(&paths, written.as_ref())?;
     for problem in &inputs.problems {
         console.error(problem);
     }
     for path in &inputs.skipped {
-        console.note(format_args!("{} is the output; it is not read", path.display()));
+        console.note(format_args!("{} is written by this run; it is not read", path.display()));
     }
     if inputs.list.is_empty() {
         bail!("there is nothing to read");

@@ -114,7 +114,10 @@ pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
 
     let space = if args.keep_heads { VectorSpace::Heads } else { VectorSpace::Encoder };
     let vectors = vectors(&classifier, &gold.items, space)?;
-    let sample = FitSample { scheme: &scheme, gold: &gold.items, vectors: &vectors };
+    let flags =
+        if args.keep_heads && info.scheme.boilerplate { Some(boilerplate(&classifier, &gold.items)?) } else { None };
+    let sample =
+        FitSample { scheme: &scheme, gold: &gold.items, vectors: &vectors, boilerplate_of_base: flags.as_deref() };
     let options = FitOptions {
         class_weights: args.class_weights.into(),
         report: ReportOptions {
@@ -225,6 +228,16 @@ fn vectors(classifier: &Classifier, items: &[GoldItem], space: VectorSpace) -> a
         vectors.extend(classifier.vectors_batch(&texts, space)?);
     }
     Ok(vectors)
+}
+
+/// Whether the bundle calls each text boilerplate, block by block.
+fn boilerplate(classifier: &Classifier, items: &[GoldItem]) -> anyhow::Result<Vec<bool>> {
+    let mut flags = Vec::with_capacity(items.len());
+    for block in items.chunks(BLOCK) {
+        let texts: Vec<&str> = block.iter().map(|item| item.text.as_str()).collect();
+        flags.extend(classifier.classify_batch(&texts)?.iter().map(|prediction| prediction.is_boilerplate()));
+    }
+    Ok(flags)
 }
 
 fn write(

@@ -3,16 +3,22 @@
 //! In: files, folders, globs, `-`. Out: [`Inputs`]: what to read, as given and within folders in byte order of the
 //! names, and what could not be found, each with its message.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::Metadata;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use detente::text::InputFormat;
-use glob::MatchOptions;
+use glob::{MatchOptions, Pattern, PatternError};
 use walkdir::WalkDir;
 
+use crate::cli::journal::Journal;
 use crate::cli::target::FileIdentity;
+
+/// How globs match: * stays within a name and does not match hidden ones.
+const MATCHING: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +55,7 @@ pub(crate) struct Inputs {
     pub(crate) list: Vec<Input>,
     /// What is not there or cannot be listed.
     pub(crate) problems: Vec<String>,
-    /// The output file, where a folder or glob would have read it.
+    /// What the run writes, where a folder or glob would have read it.
     pub(crate) skipped: Vec<PathBuf>,
 }
 
@@ -62,27 +68,70 @@ pub(crate) enum Refusal {
     /// An input is the output.
     #[error("{path} is both input and output; write to another file", path = .0.display())]
     IsOutput(PathBuf),
+    /// Standard input is the output.
+    #[error("standard input is also the output; write to another file")]
+    StdinIsOutput,
+    /// An input is the journal of the output.
+    #[error("{path} is an input, but the journal of the output has that name; write to another file", path = .0.display())]
+    IsJournal(PathBuf),
+}
+
+/// The files that a run writes, which it must not read.
+#[derive(Debug)]
+pub(crate) struct Written {
+    output: FileIdentity,
+    journal: Option<FileIdentity>,
+}
+
+impl Written {
+    /// An output file and its journal.
+    pub(crate) fn file(output: &Path) -> Self {
+        let journal = FileIdentity::of(&Journal::path_for(output));
+        Self { output: FileIdentity::of(output), journal: Some(journal) }
+    }
+
+    /// The file that standard output is written to.
+    pub(crate) fn stream(output: FileIdentity) -> Self {
+        Self { output, journal: None }
+    }
+
+    fn is_output(&self, path: &Path) -> bool {
+        self.output.is(path)
+    }
+
+    fn is_journal(&self, path: &Path) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is(path))
+    }
+
+    fn is_stdin(&self) -> bool {
+        FileIdentity::of_stdin().is_some_and(|stdin| self.output.is_same(&stdin))
+    }
 }
 
 impl Inputs {
-    /// Finds the files. Folders and globs pass over `output`, so that a run may write where it reads.
+    /// Finds the files. Folders and globs pass over what is `written`, so that a run may write where it reads.
     ///
     /// # Errors
-    /// If a file that is named is the output, or standard input is named twice.
-    pub(crate) fn find(paths: &[PathBuf], output: Option<&FileIdentity>) -> Result<Self, Refusal> {
+    /// If a file that is named, or standard input, is written, or standard input is named twice.
+    pub(crate) fn find(paths: &[PathBuf], written: Option<&Written>) -> Result<Self, Refusal> {
         let mut inputs = Self::default();
         for path in paths {
             if path.as_os_str() == "-" {
                 if inputs.has_stdin() {
                     return Err(Refusal::StdinTwice);
                 }
+                if written.is_some_and(Written::is_stdin) {
+                    return Err(Refusal::StdinIsOutput);
+                }
                 inputs.list.push(Input::Stdin);
             } else if let Some(pattern) = glob_pattern(path) {
-                inputs.add_glob(pattern, output);
+                inputs.add_glob(pattern, written);
             } else if path.is_dir() {
-                inputs.add_folder(path, output);
-            } else if output.is_some_and(|output| output.is(path)) {
+                inputs.add_folder(path, written);
+            } else if written.is_some_and(|written| written.is_output(path)) {
                 return Err(Refusal::IsOutput(path.clone()));
+            } else if written.is_some_and(|written| written.is_journal(path)) {
+                return Err(Refusal::IsJournal(path.clone()));
             } else if let Err(problem) = std::fs::metadata(path) {
                 inputs.problems.push(format!("cannot read {}: {problem}", path.display()));
             } else {
@@ -97,46 +146,92 @@ impl Inputs {
         self.list.contains(&Input::Stdin)
     }
 
-    fn add_glob(&mut self, pattern: &str, output: Option<&FileIdentity>) {
-        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-        let matches = match glob::glob_with(pattern, options) {
-            Ok(matches) => matches,
-            Err(problem) => {
-                self.problems.push(format!("{pattern} is neither a file nor a valid glob: {problem}"));
-                return;
+    fn add_glob(&mut self, pattern: &str, written: Option<&Written>) {
+        let mut found = Self::default();
+        if let Err(problem) = found.expand(pattern, written) {
+            self.problems.push(format!("{pattern} is neither a file nor a valid glob: {problem}"));
+            return;
+        }
+        if found.count() == 0 {
+            found.problems.push(format!("{pattern}: no file matches; check the path and the pattern"));
+        }
+        // A pattern may match a folder and also what is in it, or a folder by several names.
+        let mut seen = BTreeSet::new();
+        found.list.retain(|input| !matches!(input, Input::File(path) if !seen.insert(real_place(path))));
+        found.skipped.retain(|path| seen.insert(real_place(path)));
+        let mut said = BTreeSet::new();
+        found.problems.retain(|problem| said.insert(problem.clone()));
+        self.list.append(&mut found.list);
+        self.skipped.append(&mut found.skipped);
+        self.problems.append(&mut found.problems);
+    }
+
+    fn expand(&mut self, pattern: &str, written: Option<&Written>) -> Result<(), PatternError> {
+        let mut parts = Path::new(pattern).components();
+        let is_recursive = |part: &Component<'_>| part.as_os_str() == "**";
+        if !parts.clone().any(|part| is_recursive(&part)) {
+            for path in self.matches(pattern)? {
+                match path.is_dir() {
+                    true => self.add_folder(&path, written),
+                    false => self.add_found(path, written),
+                }
             }
+            return Ok(());
+        }
+        let base: PathBuf = parts.by_ref().take_while(|part| !is_recursive(part)).collect();
+        let mut below = Path::new("**").join(parts);
+        // What ends in ** means everything in the folders before it.
+        let folders_only = below.ends_with("**");
+        while below.ends_with("**") {
+            below.pop();
+        }
+        let bases = match base.to_str() {
+            None | Some("") => vec![PathBuf::new()],
+            Some(base) => self.matches(base)?,
         };
-        let before = self.count();
-        for found in matches {
-            match found {
-                Ok(path) if path.is_dir() => self.add_folder(&path, output),
-                Ok(path) => self.add_found(path, output),
-                Err(problem) => self.problems.push(format!("cannot list {}: {}", pattern, problem)),
+        let below = Pattern::new(&below.to_string_lossy())?;
+        for base in bases.iter().filter(|base| base.as_os_str().is_empty() || base.is_dir()) {
+            if below.as_str().is_empty() {
+                self.add_folder(base, written);
+            } else {
+                self.add_matching(base, &below, folders_only, written);
             }
         }
-        if self.count() == before {
-            self.problems.push(format!("{pattern}: no file matches; check the path and the pattern"));
+        Ok(())
+    }
+
+    /// What matches a pattern without `**`.
+    fn matches(&mut self, pattern: &str) -> Result<Vec<PathBuf>, PatternError> {
+        let mut paths = Vec::new();
+        for found in glob::glob_with(pattern, MATCHING)? {
+            match found {
+                Ok(path) => paths.push(path),
+                Err(problem) => self.problems.push(format!("cannot list {pattern}: {problem}")),
+            }
+        }
+        Ok(paths)
+    }
+
+    /// What matches a pattern with `**` in a folder. The glob crate's own walk follows links to folders, in circles too.
+    fn add_matching(&mut self, base: &Path, pattern: &Pattern, folders_only: bool, written: Option<&Written>) {
+        let with_hidden = pattern.as_str().contains("/.");
+        for (path, is_folder) in self.walk(base, with_hidden) {
+            if !pattern.matches_path_with(path.strip_prefix(base).unwrap_or(&path), MATCHING) {
+                continue;
+            }
+            if is_folder {
+                self.add_folder(&path, written);
+            } else if !folders_only {
+                self.add_if_file(path, written);
+            }
         }
     }
 
-    fn add_folder(&mut self, folder: &Path, output: Option<&FileIdentity>) {
+    fn add_folder(&mut self, folder: &Path, written: Option<&Written>) {
         let before = self.count();
-        let walk = WalkDir::new(folder).sort_by(|a, b| a.file_name().cmp(b.file_name()));
-        let visible = |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_hidden(entry.file_name());
-        for entry in walk.into_iter().filter_entry(visible) {
-            match entry {
-                Ok(entry) if entry.file_type().is_dir() || !has_known_format(entry.path()) => {}
-                // Links to files count, links to folders do not: they could lead in circles. Pipes would wait for ever.
-                Ok(entry) => match std::fs::metadata(entry.path()) {
-                    Ok(metadata) if metadata.is_file() => self.add_found(entry.into_path(), output),
-                    Ok(_) => {}
-                    Err(problem) => self.problems.push(format!("cannot read {}: {problem}", entry.path().display())),
-                },
-                Err(problem) => {
-                    let path = problem.path().unwrap_or(folder).display();
-                    let cause = problem.io_error().map_or_else(|| problem.to_string(), ToString::to_string);
-                    self.problems.push(format!("cannot read {path}: {cause}"));
-                }
+        for (path, is_folder) in self.walk(folder, false) {
+            if !is_folder && has_known_format(&path) {
+                self.add_if_file(path, written);
             }
         }
         if self.count() == before {
@@ -148,8 +243,39 @@ impl Inputs {
         }
     }
 
-    fn add_found(&mut self, path: PathBuf, output: Option<&FileIdentity>) {
-        if output.is_some_and(|output| output.is(&path)) {
+    /// Everything in a folder, in order, and whether it is a folder. The empty path is the folder that we are in.
+    fn walk(&mut self, folder: &Path, with_hidden: bool) -> Vec<(PathBuf, bool)> {
+        let is_here = folder.as_os_str().is_empty();
+        let root = if is_here { Path::new(".") } else { folder };
+        let walk = WalkDir::new(root).min_depth(1).sort_by(|a, b| a.file_name().cmp(b.file_name()));
+        let mut entries = Vec::new();
+        for entry in walk.into_iter().filter_entry(|entry| with_hidden || !is_hidden(entry.file_name())) {
+            match entry {
+                Ok(entry) => {
+                    let path = entry.path().strip_prefix(if is_here { "." } else { "" }).unwrap_or(entry.path());
+                    entries.push((path.to_owned(), entry.file_type().is_dir()));
+                }
+                Err(problem) => {
+                    let path = problem.path().unwrap_or(folder).display();
+                    let cause = problem.io_error().map_or_else(|| problem.to_string(), ToString::to_string);
+                    self.problems.push(format!("cannot read {path}: {cause}"));
+                }
+            }
+        }
+        entries
+    }
+
+    /// Links to files count, links to folders do not: they could lead in circles. Pipes would wait for ever.
+    fn add_if_file(&mut self, path: PathBuf, written: Option<&Written>) {
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => self.add_found(path, written),
+            Ok(_) => {}
+            Err(problem) => self.problems.push(format!("cannot read {}: {problem}", path.display())),
+        }
+    }
+
+    fn add_found(&mut self, path: PathBuf, written: Option<&Written>) {
+        if written.is_some_and(|written| written.is_output(&path) || written.is_journal(&path)) {
             self.skipped.push(path);
         } else {
             self.list.push(Input::File(path));
@@ -165,6 +291,15 @@ impl Inputs {
 fn glob_pattern(path: &Path) -> Option<&str> {
     let pattern = path.to_str()?;
     (pattern.contains(['*', '?', '[']) && path.symlink_metadata().is_err()).then_some(pattern)
+}
+
+/// The path by which a file's folder is really reached; links to files keep their names.
+fn real_place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -239,6 +374,12 @@ mod tests {
         let cases: &[(&str, &[&str])] = &[
             ("*.txt", &["b.txt", "ä.txt"]),
             ("**/*.txt", &["b.txt", "sub/c.txt", "ä.txt"]),
+            ("**/*.t*", &["b.txt", "sub-a/d.tsv", "sub/c.txt", "ä.txt"]),
+            ("**/sub*", &["sub-a/d.tsv", "sub/c.txt"]),
+            ("s*/**", &["sub-a/d.tsv", "sub/c.txt"]),
+            ("sub/**/*", &["sub/c.txt"]),
+            ("**/.git/*.txt", &["sub/.git/config.txt"]),
+            ("**/.hidden.txt", &[".hidden.txt"]),
             ("sub*", &["sub/c.txt", "sub-a/d.tsv"]),
             ("[ab].*", &["a.md", "b.txt"]),
             ("photo.???", &["photo.png"]),
@@ -251,6 +392,40 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(found, expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn globs_of_any_depth_give_each_file_once_and_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("news/sub/deep")).unwrap();
+        for name in ["news/a.txt", "news/sub/c.txt", "news/sub/deep/d.txt"] {
+            fs::write(root.path().join(name), "text").unwrap();
+        }
+        #[cfg(unix)]
+        for link in ["loop", "other-loop"] {
+            std::os::unix::fs::symlink("..", root.path().join("news/sub").join(link)).unwrap();
+        }
+        let all = ["news/a.txt", "news/sub/c.txt", "news/sub/deep/d.txt"];
+        for pattern in ["news/**", "news/**/", "news/**/*", "news/**/*.txt", "**/*.txt", "**/news/**", "n*/**/**"] {
+            let inputs = Inputs::find(&[root.path().join(pattern)], None).unwrap();
+            assert_eq!(names(&inputs, root.path()), all, "{pattern}");
+            assert!(inputs.problems.is_empty(), "{pattern}: {:?}", inputs.problems);
+        }
+        let twice = ["news/a.txt", "news"].map(|name| root.path().join(name));
+        assert_eq!(Inputs::find(&twice, None).unwrap().list.len(), 4, "what is named twice is read twice");
+    }
+
+    #[test]
+    fn the_journal_is_refused_as_named_input_and_passed_over_by_globs() {
+        let root = tree();
+        let journal = root.path().join("b.txt.resume");
+        fs::write(&journal, "").unwrap();
+        let written = Written::file(&root.path().join("b.txt"));
+        let named = Inputs::find(std::slice::from_ref(&journal), Some(&written));
+        assert!(matches!(named, Err(Refusal::IsJournal(_))));
+        let glob = Inputs::find(&[root.path().join("b*")], Some(&written)).unwrap();
+        assert!(glob.list.is_empty());
+        assert_eq!(glob.skipped, [root.path().join("b.txt"), journal]);
     }
 
     #[test]
@@ -278,7 +453,7 @@ mod tests {
     #[test]
     fn the_output_is_refused_as_named_input_and_passed_over_in_folders() {
         let root = tree();
-        let output = FileIdentity::of(&root.path().join("sub/../b.txt"));
+        let output = Written::file(&root.path().join("sub/../b.txt"));
         let named = Inputs::find(&[root.path().join("b.txt")], Some(&output));
         assert!(matches!(named, Err(Refusal::IsOutput(_))));
         let folder = Inputs::find(&[root.path().to_owned()], Some(&output)).unwrap();
@@ -300,7 +475,7 @@ mod tests {
         assert_eq!(names(&inputs, root.path()), ["sub/c.txt", "sub/link.txt"]);
         assert_eq!(inputs.problems.len(), 1, "{:?}", inputs.problems);
         assert!(inputs.problems[0].contains("dangling.txt"), "{:?}", inputs.problems);
-        let output = FileIdentity::of(&root.path().join("b.txt"));
+        let output = Written::file(&root.path().join("b.txt"));
         for name in ["sub/link.txt", "hard.txt"] {
             let named = Inputs::find(&[root.path().join(name)], Some(&output));
             assert!(matches!(named, Err(Refusal::IsOutput(_))), "{name}");

@@ -159,6 +159,21 @@ impl Journal {
         name.into()
     }
 
+    /// Whether a run wrote the file, as its first line says. That line may be cut short, and then nothing is in it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn is_journal(path: &Path) -> anyhow::Result<bool> {
+        let what = || format!("cannot read {}", path.display());
+        let file = File::open(path).with_context(what)?;
+        let mut line = serde_json::Deserializer::from_reader(BufReader::new(file));
+        match Fingerprint::deserialize(&mut line) {
+            Ok(_) => Ok(true),
+            Err(problem) if problem.is_io() => Err(io::Error::from(problem)).with_context(what),
+            Err(problem) => Ok(problem.is_eof()),
+        }
+    }
+
     /// Starts a journal, replacing an old one.
     ///
     /// # Errors
@@ -303,6 +318,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for cut in 0..=whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
+            assert!(Journal::is_journal(&path).unwrap(), "{cut}");
             let expected = ends.iter().rev().find(|(end, _)| *end <= cut as u64);
             let recovered = Journal::recover(&path, u64::MAX).unwrap();
             assert_eq!(recovered.as_ref().map(|recovered| recovered.place), expected.map(|(_, place)| *place), "{cut}");
@@ -334,6 +350,7 @@ mod tests {
         let path = root.path().join("out.resume");
         for damage in ["hello\n", "{}\n", "\n"] {
             fs::write(&path, damage).unwrap();
+            assert_eq!(Journal::is_journal(&path).unwrap(), damage == "\n", "{damage:?}");
             let message = format!("{:#}", Journal::recover(&path, 0).unwrap_err());
             assert!(message.contains(":1: this is no line of a journal"), "{damage:?}: {message}");
         }

@@ -16,8 +16,7 @@ use crate::cli::args::{Engine, Reading};
 use crate::cli::classify::{open_classifier, read_options};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
-use crate::cli::inputs::{Input, Inputs};
-use crate::cli::target::FileIdentity;
+use crate::cli::inputs::{Input, Inputs, Written};
 
 /// Paragraphs that are looked at together.
 const BLOCK: usize = 512;
@@ -83,7 +82,7 @@ pub(crate) fn sample(args: &Sample, console: &Console) -> anyhow::Result<Exit> {
     if args.output.symlink_metadata().is_ok() {
         bail!("{} exists; sample writes a new file, name another one", args.output.display());
     }
-    let inputs = Inputs::find(&args.corpus, Some(&FileIdentity::of(&args.output)))?;
+    let inputs = Inputs::find(&args.corpus, Some(&Written::file(&args.output)))?;
     for problem in &inputs.problems {
         console.error(problem);
     }
@@ -164,7 +163,7 @@ impl Pass<'_> {
         for ((document, paragraph, text), (prediction, vectors)) in block.into_iter().zip(seen) {
             if self.args.with_boilerplate || !prediction.is_boilerplate() {
                 let language = detect_language(&text).code().to_owned();
-                self.sampler.add(Candidate { document, paragraph, text, language, prediction, vectors });
+                self.sampler.add(Candidate { document, paragraph, repeat: 0, text, language, prediction, vectors });
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::cli::journal::{Fingerprint, Journal, Place, Recovered};
 use crate::cli::target::{Destination, Target};
@@ -61,20 +61,32 @@ pub(crate) fn start(destination: &Destination, wish: Wish, print: Option<&Finger
         let journal = Journal::reopen(journal_path, &recovered)?;
         return Ok(Started { target, journal: Some(journal), place: recovered.place });
     }
-    // The old journal goes first: without it, no moment of what follows looks like a run to resume.
-    if journal_path.exists() {
-        std::fs::remove_file(&journal_path)?;
-    }
-    let target = locked.into_target(0)?;
-    let journal = print.map(|print| Journal::create(journal_path, print)).transpose()?;
-    Ok(Started { target, journal, place: Place::default() })
+    // The journal comes first: if it cannot be written, the output is as it was. It says that nothing of the output counts.
+    let journal = match print {
+        Some(print) => Some(Journal::create(journal_path, print)?),
+        None if journal_path.exists() => {
+            let what = || format!("cannot remove {}", journal_path.display());
+            std::fs::remove_file(&journal_path).with_context(what)?;
+            None
+        }
+        None => None,
+    };
+    Ok(Started { target: locked.into_target(0)?, journal, place: Place::default() })
 }
 
-/// A file without bytes is in nobody's way.
+/// A file without bytes is in nobody's way; one that stands where the journal belongs, and is none, always is.
 fn check_file(path: &Path, bytes: u64, wish: Wish) -> anyhow::Result<()> {
     let journal = Journal::path_for(path);
     let path = path.display();
-    match (wish, journal.exists()) {
+    let has_journal = journal.exists();
+    if has_journal && !Journal::is_journal(&journal)? {
+        bail!(
+            "{journal} is no journal of a run, but a run that writes {path} would replace it; move {journal} away, or \
+             name another output",
+            journal = journal.display()
+        );
+    }
+    match (wish, has_journal) {
         _ if bytes == 0 => Ok(()),
         (Wish::Replace, _) | (Wish::Resume, true) => Ok(()),
         (Wish::Keep, true) => {

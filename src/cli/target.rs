@@ -1,6 +1,6 @@
 //! Where the records go: standard output, or a file that is opened before the long work and counted byte by byte.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,12 +24,37 @@ impl FileIdentity {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             Some(parent.canonicalize().ok()?.join(path.file_name()?))
         });
-        Self { inode: inode(path), path: canonical }
+        Self { inode: std::fs::metadata(path).ok().and_then(|metadata| inode(&metadata)), path: canonical }
+    }
+
+    /// Of the file that standard input is read from, if the system says that it is one.
+    pub(crate) fn of_stdin() -> Option<Self> {
+        Self::of_stream(io::stdin())
+    }
+
+    /// Of the file that standard output is written to, if the system says that it is one.
+    pub(crate) fn of_stdout() -> Option<Self> {
+        Self::of_stream(io::stdout())
+    }
+
+    #[cfg(unix)]
+    fn of_stream(stream: impl std::os::fd::AsFd) -> Option<Self> {
+        let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
+        Some(Self { inode: Some(inode(&file.metadata().ok()?)?), path: None })
+    }
+
+    #[cfg(not(unix))]
+    fn of_stream<T>(_stream: T) -> Option<Self> {
+        None
     }
 
     /// Whether `path` is the same file.
     pub(crate) fn is(&self, path: &Path) -> bool {
-        let other = Self::of(path);
+        self.is_same(&Self::of(path))
+    }
+
+    /// Whether both are the same file.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same = |a: &Option<PathBuf>, b: &Option<PathBuf>| a.is_some() && a == b;
         self.inode.is_some() && self.inode == other.inode || same(&self.path, &other.path)
     }
@@ -37,14 +62,13 @@ impl FileIdentity {
 
 /// Device and number of a regular file; two names of one file have the same.
 #[cfg(unix)]
-fn inode(path: &Path) -> Option<(u64, u64)> {
+fn inode(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    Some((metadata.dev(), metadata.ino()))
+    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-fn inode(_path: &Path) -> Option<(u64, u64)> {
+fn inode(_metadata: &Metadata) -> Option<(u64, u64)> {
     None
 }
 

@@ -30,6 +30,8 @@ pub struct Candidate {
     pub document: String,
     /// Number of the paragraph in the document, from 0.
     pub paragraph: usize,
+    /// How many that were picked before it are of a document with the same id and have the same number.
+    pub repeat: usize,
     /// The paragraph.
     pub text: String,
     /// Its language, as detected.
@@ -41,9 +43,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The stable id, as `detente classify` writes it.
+    /// The stable id, as `detente classify` writes it; with `~2`, `~3` … after it where others before have the same, because an id
+    /// may occur only once in gold.
     pub fn id(&self) -> String {
-        format!("{}#{}", self.document, self.paragraph)
+        let id = format!("{}#{}", self.document, self.paragraph);
+        if self.repeat == 0 { id } else { format!("{id}~{}", self.repeat + 1) }
     }
 
     /// How little the bundle knows, in [0, 1]: the mean of the scale's entropy and of the largest entropy among topics, each as a
@@ -132,7 +136,14 @@ impl Sampler {
             distance[best] = f32::NEG_INFINITY;
         }
         let mut candidates: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
-        picked.into_iter().filter_map(|place| candidates[place].take()).collect()
+        let mut picked: Vec<Candidate> = picked.into_iter().filter_map(|place| candidates[place].take()).collect();
+        let mut counts = BTreeMap::new();
+        for candidate in &mut picked {
+            let count = counts.entry((candidate.document.clone(), candidate.paragraph)).or_insert(0);
+            candidate.repeat = *count;
+            *count += 1;
+        }
+        picked
     }
 }
 
@@ -174,6 +185,7 @@ mod tests {
         Candidate {
             document: "d".into(),
             paragraph: number,
+            repeat: 0,
             text: text.into(),
             language: "en".into(),
             prediction: Prediction::from_parts(scheme, parts),
@@ -208,6 +220,16 @@ mod tests {
         };
         assert_eq!(picked(2, all()), [1, 3]);
         assert_eq!(picked(9, all()).len(), 3, "without those that say the same");
+    }
+
+    #[test]
+    fn ids_are_unique_though_documents_share_one() {
+        let mut sampler = Sampler::new(9);
+        for (text, vector) in [("one", [1.0, 0.0]), ("two", [0.0, 1.0]), ("three", [-1.0, 0.0])] {
+            sampler.add(candidate(0, text, 0.5, vector));
+        }
+        let ids: Vec<String> = sampler.pick().iter().map(Candidate::id).collect();
+        assert_eq!(ids, ["d#0", "d#0~2", "d#0~3"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn gold(folder: &Path) -> String {
     let line = |index: usize| {
         let text = format!("{} {}", TEXTS[index % 6], "x".repeat(index / 6));
         let topics = [vec![], vec!["war"], vec!["talks"], vec!["war", "talks"]];
-        json!({"id": index, "text": text, "topics": topics[index % 4], "escalation": (index % 3) as i64 - 1,
+        json!({"id": index, "text": text, "topics": topics[index % 4], "escalation": 1 - (index % 3) as i64,
             "boilerplate": index.is_multiple_of(5), "split": "dev", "document": index})
         .to_string()
     };

@@ -86,7 +86,8 @@ impl Fitted {
                 names.extend(scheme.scale.iter().map(|scale| scale.name.clone()));
                 names.extend(scheme.boilerplate.then(|| "boilerplate".to_owned()));
                 format!(
-                    "The heads of {} are those of {base}, as they were; the figures below are of the new topics alone.",
+                    "The heads of {} are those of {base}, as they were; the figures below are of the new topics \
+                     alone, which boilerplate has none of.",
                     names.join(", ")
                 )
             }

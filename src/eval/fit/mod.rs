@@ -32,10 +32,11 @@ use crate::eval::fit::folds::{Folds, deal};
 use crate::eval::fit::matrix::Matrix;
 use crate::eval::fit::regression::Regression;
 use crate::eval::gold::GoldItem;
+use crate::eval::predicted::Predicted;
 use crate::eval::report::{Report, ReportOptions, System, SystemKind, score};
 use crate::eval::tune::{self, FOLDS, KeptLabel, Method, TuneSample};
 use crate::head::{HeadRow, HeadRows, Logits, ScaleHead, TextVectors};
-use crate::label::Scheme;
+use crate::label::{Scheme, Topic};
 
 pub use crate::eval::fit::card::{Origin, languages};
 pub use crate::eval::fit::examples::{FEWEST_EXAMPLES, check_examples};
@@ -44,7 +45,7 @@ pub use crate::eval::fit::scheme::{DataScheme, SchemeSource, read_scheme_of_data
 /// The heads in cross-validation: each item by heads and a calibration that were fitted without it.
 pub const CROSS_VALIDATED: &str = "cross-validated";
 
-/// Slope of a calibration that says the label's share and nothing else; the format wants it above 0.
+/// Slope of a calibration that says the label's share and nothing else, 1 / temperature of a scale; the format wants it above 0.
 const FLAT: f32 = 1e-4;
 
 /// What each item counts while a head is fitted.
@@ -66,6 +67,9 @@ pub struct FitSample<'a> {
     pub gold: &'a [GoldItem],
     /// The vectors of each item's text.
     pub vectors: &'a [TextVectors],
+    /// For each item whether the bundle that the heads are added to calls it boilerplate, which has no topics. `None` if they
+    /// are added to none, or it has no such flag.
+    pub boilerplate_of_base: Option<&'a [bool]>,
 }
 
 /// How heads are fitted.
@@ -113,9 +117,11 @@ pub struct FittedLabel {
 /// [`crate::Error::TooFewExamples`], as [`check_examples`].
 ///
 /// # Panics
-/// If there are not as many vectors as items.
+/// If there are not as many vectors as items, or boilerplate decisions, where there are any.
 pub fn fit(sample: &FitSample<'_>, options: &FitOptions) -> Result<Fitted> {
     assert_eq!(sample.gold.len(), sample.vectors.len(), "the vectors of each item");
+    let decisions = sample.boilerplate_of_base.map_or(sample.gold.len(), <[bool]>::len);
+    assert_eq!(sample.gold.len(), decisions, "a boilerplate decision for each item");
     let classes = classes(sample.scheme, sample.gold);
     let count = check_examples(sample.scheme, sample.gold)?;
     let folds = deal(sample.gold, sample.scheme, count, options.report.bootstrap.seed);
@@ -140,15 +146,17 @@ pub fn fit(sample: &FitSample<'_>, options: &FitOptions) -> Result<Fitted> {
     let (calibration, kept) = tune::fit(&tune_sample, Method::Platt, &all);
     let crossed = tune::cross_fitted(&tune_sample, Method::Platt, options.report.bootstrap.seed);
     let is_crossed = crossed.is_some();
-    let predicted = crossed
+    let mut predicted = crossed
         .map(|crossed| crossed.predicted)
         .unwrap_or_else(|| all.iter().map(|&item| tune_sample.predict(&calibration, item)).collect());
+    clear_topics_of_boilerplate(&mut predicted, sample);
     let systems = [
         System { name: "majority".into(), kind: SystemKind::Baseline, predicted: majority(sample.scheme, sample.gold) },
         System { name: CROSS_VALIDATED.into(), kind: SystemKind::Bundle, predicted },
     ];
     let report = score(sample.scheme, sample.gold, &systems, &options.report);
-    let warnings = warnings(&classes, count, kept, is_crossed, &report);
+    let mut warnings = warnings(&classes, count, kept, is_crossed, &report);
+    warnings.extend(topics_of_boilerplate(sample));
     let labels = labels.iter().zip(&chosen).map(|(label, chosen)| FittedLabel {
         name: label.name(sample.scheme),
         examples: classes
@@ -194,6 +202,32 @@ fn held_out_logits(
     folds.of.iter().zip(sample.vectors).map(|(&fold, vectors)| heads[fold].logits(vectors)).collect()
 }
 
+/// As the bundle does that the heads are added to.
+fn clear_topics_of_boilerplate(predicted: &mut [Predicted], sample: &FitSample<'_>) {
+    for (predicted, is_boilerplate) in predicted.iter_mut().zip(sample.boilerplate_of_base.unwrap_or_default()) {
+        if let (Some(topics), true) = (&mut predicted.labels.topics, *is_boilerplate) {
+            topics.fill(false);
+        }
+    }
+}
+
+/// A warning for each topic that items have which are boilerplate to the bundle that the heads are added to.
+fn topics_of_boilerplate(sample: &FitSample<'_>) -> Vec<String> {
+    let flags = sample.boilerplate_of_base.unwrap_or_default();
+    let warning = |(index, topic): (usize, &Topic)| {
+        let has = |item: &GoldItem| item.labels.topics.as_ref().is_some_and(|topics| topics[index]);
+        let items = sample.gold.iter().filter(|item| has(item)).count();
+        let lost = sample.gold.iter().zip(flags).filter(|(item, flag)| **flag && has(item)).count();
+        (lost > 0).then(|| {
+            format!(
+                "the bundle calls {lost} of the {items} items with {} boilerplate, and so never gives them the topic",
+                topic.name
+            )
+        })
+    };
+    sample.scheme.topics.iter().enumerate().filter_map(warning).collect()
+}
+
 /// A calibration that knows the labels' shares alone; it stays where the logits of a label say nothing.
 fn flat(sample: &FitSample<'_>) -> Calibration {
     let flag = |label: Label| {
@@ -202,15 +236,20 @@ fn flat(sample: &FitSample<'_>) -> Calibration {
         let offset = ((holds + 1.0) / (known.len() as f32 - holds + 1.0)).ln();
         FlagCalibration { scale: FLAT, offset, threshold: 0.5, isotonic: None }
     };
+    let scale = |levels: usize| {
+        let known: Vec<usize> = sample.gold.iter().filter_map(|item| item.labels.level).collect();
+        let offset = |boundary: usize| {
+            let above = known.iter().filter(|level| **level > boundary).count() as f32;
+            ((above + 1.0) / (known.len() as f32 - above + 1.0)).ln() / FLAT
+        };
+        let offsets = (0..ScaleHead::Cumulative.logits(levels)).map(offset).collect();
+        ScaleCalibration { temperature: 1.0 / FLAT, offsets, decision: Decision::Mode }
+    };
     let topics = sample.scheme.topics.iter().enumerate();
     Calibration {
         topics: topics.map(|(index, topic)| TopicCalibration::of(&topic.name, flag(Label::Topic(index)))).collect(),
         topic_decision: TopicDecision::Thresholds,
-        scale: sample.scheme.scale.as_ref().map(|scale| ScaleCalibration {
-            temperature: 1.0,
-            offsets: vec![0.0; ScaleHead::Cumulative.logits(scale.levels.len())],
-            decision: Decision::Mode,
-        }),
+        scale: sample.scheme.scale.as_ref().map(|declared| scale(declared.levels.len())),
         boilerplate: sample.scheme.boilerplate.then(|| flag(Label::Boilerplate)),
         fitted_on: String::new(),
     }
@@ -220,7 +259,7 @@ fn warnings(classes: &[Class], folds: usize, kept: Vec<KeptLabel>, is_crossed: b
     let mut warnings: Vec<String> = few(classes).into_iter().collect();
     if folds < FOLDS {
         warnings.push(format!(
-            "cross-validation has {folds} parts instead of {FOLDS}: no class is in more documents or groups than that"
+            "cross-validation has {folds} parts instead of {FOLDS}: some class is in no more documents or groups than that"
         ));
     }
     if !is_crossed {
@@ -237,11 +276,16 @@ fn warnings(classes: &[Class], folds: usize, kept: Vec<KeptLabel>, is_crossed: b
     let scores = report.slices.first().and_then(|all| all.systems.iter().find(|s| s.system == CROSS_VALIDATED));
     let figures = scores.into_iter().flat_map(|scores| &scores.figures);
     let is_kappa = |scope: Scope, metric: Metric| scope == Scope::Scale && metric == Metric::QuadraticWeightedKappa;
-    if let Some(kappa) = figures.into_iter().find(|figure| is_kappa(figure.scope, figure.metric))
-        && kappa.low.is_none_or(|low| low <= 0.0)
-    {
-        warnings
-            .push("the levels cannot be told from chance: the interval of kappa reaches 0; label more items".into());
-    }
+    let kappa = figures.into_iter().find(|figure| is_kappa(figure.scope, figure.metric));
+    let doubt = kappa.and_then(|kappa| chance(kappa.value, kappa.low));
+    warnings.extend(doubt.map(|doubt| format!("the levels cannot be told from chance: {doubt}; label more items")));
     warnings
+}
+
+/// Why kappa may be that of chance, from its value and the lower end of its interval. A perfect one has no interval.
+fn chance(value: Option<f64>, low: Option<f64>) -> Option<&'static str> {
+    match low {
+        Some(low) => (low <= 0.0).then_some("the interval of kappa reaches 0"),
+        None => (value != Some(1.0)).then_some("kappa has no interval"),
+    }
 }

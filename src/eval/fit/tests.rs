@@ -14,14 +14,14 @@ use crate::eval::fit::folds::deal;
 use crate::eval::fit::matrix::Matrix;
 use crate::eval::fit::regression::{Examples, regress};
 use crate::eval::fit::{
-    CROSS_VALIDATED, ClassWeights, FitOptions, FitSample, Fitted, SchemeSource, check_examples, fit, languages,
+    CROSS_VALIDATED, ClassWeights, FitOptions, FitSample, Fitted, SchemeSource, chance, check_examples, fit, languages,
     read_scheme_of_data,
 };
 use crate::eval::gold::GoldItem;
 use crate::eval::record::Labels;
 use crate::eval::report::ReportOptions;
 use crate::eval::tests::scheme;
-use crate::head::{HeadRows, TextVectors};
+use crate::head::{HeadRows, ScaleHead, TextVectors};
 use crate::label::{Scale, ScaleLevel, Scheme, Topic};
 
 /// Both searches end at a slope of about 1e-6; the weakest penalty bends the loss by some 1e-4 a unit.
@@ -81,14 +81,18 @@ impl World {
     }
 
     fn sample(&self) -> FitSample<'_> {
-        FitSample { scheme: &self.scheme, gold: &self.gold, vectors: &self.vectors }
+        FitSample { scheme: &self.scheme, gold: &self.gold, vectors: &self.vectors, boilerplate_of_base: None }
     }
 
     fn fit(&self) -> Fitted {
-        let bootstrap = BootstrapOptions { replicates: 100, seed: 1 };
-        let report = ReportOptions { bootstrap, ..ReportOptions::default() };
-        fit(&self.sample(), &FitOptions { report, ..FitOptions::default() }).unwrap()
+        fit_sample(&self.sample())
     }
+}
+
+fn fit_sample(sample: &FitSample<'_>) -> Fitted {
+    let bootstrap = BootstrapOptions { replicates: 100, seed: 1 };
+    let report = ReportOptions { bootstrap, ..ReportOptions::default() };
+    fit(sample, &FitOptions { report, ..FitOptions::default() }).unwrap()
 }
 
 #[test]
@@ -253,6 +257,61 @@ fn a_label_that_vectors_do_not_tell_gets_its_share() {
     );
     let probability = fitted.calibration.topics[0].probability(0.0);
     assert!((probability - 0.25).abs() < 0.02, "{probability}");
+}
+
+#[test]
+fn levels_that_vectors_do_not_tell_get_their_shares() {
+    let gold: Vec<GoldItem> = (0..80).map(|n| item(n, None, Some([0, 1, 1, 2][n % 4]))).collect();
+    let vectors = (0..80).map(|_| TextVectors::of_one_window(vec![0.0; 3])).collect();
+    let scheme = Arc::new(Scheme { topics: Vec::new(), boilerplate: false, ..scheme() });
+    let fitted = World { scheme, gold, vectors }.fit();
+    let learnt = "nothing was learnt of stance: the level is not higher where its expected code is; ";
+    assert!(fitted.warnings.iter().any(|warning| warning.starts_with(learnt)), "{:?}", fitted.warnings);
+    let probabilities = fitted.calibration.scale.unwrap().probabilities(&[1.0, -1.0], ScaleHead::Cumulative);
+    for (found, share) in probabilities.iter().zip([0.25, 0.5, 0.25]) {
+        assert!((found - share).abs() < 0.02, "{probabilities:?}");
+    }
+}
+
+#[test]
+fn boilerplate_of_the_base_bundle_has_no_new_topics_in_the_figures() {
+    let (_, world) = World::fixture();
+    let flags: Vec<bool> = world.gold.iter().map(|item| item.labels.topics.as_ref().unwrap()[0]).collect();
+    let count = flags.iter().filter(|flag| **flag).count();
+    let fitted = fit_sample(&FitSample { boilerplate_of_base: Some(&flags), ..world.sample() });
+    assert_eq!(figure(&fitted, CROSS_VALIDATED, Scope::Topic(0), Metric::F1), 0.0);
+    assert!(figure(&world.fit(), CROSS_VALIDATED, Scope::Topic(0), Metric::F1) > 0.3);
+    let warning = format!("the bundle calls {count} of the {count} items with topic 0 boilerplate");
+    assert!(fitted.warnings.iter().any(|found| found.starts_with(&warning)), "{:?}", fitted.warnings);
+}
+
+#[test]
+fn kappa_is_doubted_where_chance_would_do_as_well() {
+    assert_eq!(chance(Some(0.5), Some(0.1)), None);
+    assert_eq!(chance(Some(0.5), Some(0.0)), Some("the interval of kappa reaches 0"));
+    assert_eq!(chance(Some(0.5), None), Some("kappa has no interval"));
+    assert_eq!(chance(None, None), Some("kappa has no interval"));
+    assert_eq!(chance(Some(1.0), None), None);
+}
+
+#[test]
+fn perfect_levels_are_not_doubted() {
+    let gold: Vec<GoldItem> = (0..120).map(|n| item(n, None, Some(n % 3))).collect();
+    let vectors = (0..120).map(|n| TextVectors::of_one_window(vec![(n % 3) as f32 * 4.0, 1.0]));
+    let scheme = Arc::new(Scheme { topics: Vec::new(), boilerplate: false, ..scheme() });
+    let fitted = World { scheme, gold, vectors: vectors.collect() }.fit();
+    assert_eq!(figure(&fitted, CROSS_VALIDATED, Scope::Scale, Metric::QuadraticWeightedKappa), 1.0);
+    assert!(fitted.warnings.is_empty(), "{:?}", fitted.warnings);
+}
+
+#[test]
+fn fewer_parts_are_explained() {
+    let gold = (0..120).map(|n| GoldItem { document: Some((n % 4).to_string()), ..item(n, None, Some(n % 3)) });
+    let vectors = (0..120).map(|n| TextVectors::of_one_window(vec![(n % 3) as f32 * 4.0, 1.0]));
+    let scheme = Arc::new(Scheme { topics: Vec::new(), boilerplate: false, ..scheme() });
+    let fitted = World { scheme, gold: gold.collect(), vectors: vectors.collect() }.fit();
+    let parts = "cross-validation has 4 parts instead of 5: some class is in no more documents or groups than that";
+    assert!(fitted.warnings.iter().any(|warning| warning == parts), "{:?}", fitted.warnings);
 }
 
 #[test]

@@ -169,11 +169,10 @@ pub(crate) fn fit(sample: &TuneSample<'_>, method: Method, items: &[usize]) -> (
     }
     if let (Some(fitted), Some(scale)) = (&mut calibration.scale, &sample.scheme.scale) {
         let examples = sample.level_examples(items);
-        if scale::is_informative(&examples) {
-            let codes: Vec<i32> = scale.levels.iter().map(|level| level.code).collect();
-            *fitted = scale::fit_scale(&examples, sample.head, &codes);
-        } else {
-            keep(&scale.name, format!("{} items, and never two levels", examples.len()));
+        let codes: Vec<i32> = scale.levels.iter().map(|level| level.code).collect();
+        match scale::fit_scale(&examples, sample.head, &codes) {
+            Ok(new) => *fitted = new,
+            Err(reason) => keep(&scale.name, reason),
         }
     }
     (calibration, kept)

@@ -4,6 +4,7 @@
 
 use crate::calibration::{Decision, ScaleCalibration};
 use crate::eval::metrics::ordinal::Confusion;
+use crate::eval::metrics::rank::rank_correlations;
 use crate::eval::tune::flag::{first_highest, smoothed};
 use crate::eval::tune::minimum::minimum;
 use crate::head::ScaleHead;
@@ -14,7 +15,7 @@ const RIDGE: f64 = 1e-4;
 const LEAST_PROBABILITY: f64 = 1e-6;
 /// Kappa that the rule with fitted cut points must give beyond the simpler ones.
 const RULE_MARGIN: f64 = 0.005;
-/// Passes over the cut points, steps between those that are tried, and how near two may be, in codes.
+/// Passes over the cut points, steps between those that are tried, and how near two may be, in distances of neighbouring codes.
 const PASSES: usize = 4;
 const CUT_STEP: f64 = 0.05;
 const CUT_DISTANCE: f64 = 0.1;
@@ -22,18 +23,39 @@ const CUT_DISTANCE: f64 = 0.1;
 /// Logits of the scale and the index of the gold level.
 pub(crate) type LevelExample<'a> = (&'a [f32], usize);
 
-/// Whether a calibration can be fitted: more than one level occurs.
-pub(crate) fn is_informative(examples: &[LevelExample<'_>]) -> bool {
-    examples.iter().any(|(_, level)| *level != examples[0].1)
-}
-
-/// Fits everything; the method is that of `scripts/train/calibrate.py`. The examples are [informative](is_informative).
-pub(crate) fn fit_scale(examples: &[LevelExample<'_>], head: ScaleHead, codes: &[i32]) -> ScaleCalibration {
+/// Fits everything; the method is that of `scripts/train/calibrate.py`, but for cut points that are equally good.
+///
+/// # Errors
+/// In words, if the examples do not say how: one level alone occurs, or the expected code does not rise with the level.
+pub(crate) fn fit_scale(
+    examples: &[LevelExample<'_>],
+    head: ScaleHead,
+    codes: &[i32],
+) -> Result<ScaleCalibration, String> {
+    if examples.iter().all(|(_, level)| *level == examples[0].1) {
+        return Err(format!("{} items, and never two levels", examples.len()));
+    }
     let mut calibration = fit_temperature(examples, head, codes.len());
     let chances: Vec<(Vec<f32>, usize)> =
         examples.iter().map(|&(logits, level)| (calibration.probabilities(logits, head), level)).collect();
+    if !rises(&chances, codes) {
+        return Err("the level is not higher where its expected code is".into());
+    }
     calibration.decision = fit_decision(&chances, codes);
-    calibration
+    Ok(calibration)
+}
+
+/// Whether the expected code tends to be higher where the gold level is, by ranks.
+fn rises(chances: &[(Vec<f32>, usize)], codes: &[i32]) -> bool {
+    let levels: Vec<usize> = chances.iter().map(|(_, gold)| *gold).collect();
+    let expected: Vec<f64> = chances.iter().map(|(probabilities, _)| expected_code(probabilities, codes)).collect();
+    rank_correlations(&levels, &expected, codes.len()).spearman > 0.0
+}
+
+/// As the decision computes it, in f32.
+fn expected_code(probabilities: &[f32], codes: &[i32]) -> f64 {
+    let mean: f32 = probabilities.iter().zip(codes).map(|(p, &code)| p * code as f32).sum();
+    f64::from(mean)
 }
 
 /// Temperature and offsets of (logit + offset) / temperature (Guo et al. 2017, sec. 4.2: temperature scaling, here with a bias)
@@ -83,27 +105,25 @@ pub(crate) fn fit_decision(chances: &[(Vec<f32>, usize)], codes: &[i32]) -> Deci
 }
 
 /// Coordinate ascent of kappa over cut points on the expected code, from the middles between the codes. Each kappa is averaged
-/// with those of the two neighbouring places.
-fn fit_cutpoints(chances: &[(Vec<f32>, usize)], codes: &[i32]) -> Vec<f32> {
+/// with those of the two neighbouring places; of equals the place nearest to the middle is taken. Cut points move on a line on
+/// which neighbouring codes are 1 apart, so that no more of them are tried where codes are far apart.
+pub(crate) fn fit_cutpoints(chances: &[(Vec<f32>, usize)], codes: &[i32]) -> Vec<f32> {
     let expected: Vec<(f64, usize)> = chances
         .iter()
-        .map(|(probabilities, gold)| {
-            // As the decision computes it, in f32.
-            let mean: f32 = probabilities.iter().zip(codes).map(|(p, &code)| p * code as f32).sum();
-            (f64::from(mean), *gold)
-        })
+        .map(|(probabilities, gold)| (place_of(expected_code(probabilities, codes), codes), *gold))
         .collect();
-    let (first, last) = (f64::from(codes[0]), f64::from(codes[codes.len() - 1]));
-    let mut cuts: Vec<f64> = codes.windows(2).map(|pair| f64::from(pair[0] + pair[1]) / 2.0).collect();
+    let last = (codes.len() - 1) as f64;
+    let mut cuts: Vec<f64> = (1..codes.len()).map(|upper| upper as f64 - 0.5).collect();
     for _ in 0..PASSES {
         for index in 0..cuts.len() {
-            let low = if index == 0 { first + CUT_STEP } else { cuts[index - 1] + CUT_DISTANCE };
+            let low = if index == 0 { CUT_STEP } else { cuts[index - 1] + CUT_DISTANCE };
             let high = cuts.get(index + 1).map_or(last - CUT_STEP, |next| next - CUT_DISTANCE);
             let steps = ((high - low) / CUT_STEP + 1e-9).floor();
             if steps < 0.0 {
                 continue;
             }
-            let candidates: Vec<f64> = (0..=steps as usize).map(|step| low + CUT_STEP * step as f64).collect();
+            let rounded = |place: f64| (place * 1e3).round() / 1e3;
+            let candidates: Vec<f64> = (0..=steps as usize).map(|step| rounded(low + CUT_STEP * step as f64)).collect();
             let scores: Vec<f64> = candidates
                 .iter()
                 .map(|&candidate| {
@@ -112,10 +132,33 @@ fn fit_cutpoints(chances: &[(Vec<f32>, usize)], codes: &[i32]) -> Vec<f32> {
                     kappa(expected.iter().map(|&(mean, gold)| (gold, level(mean))), codes.len())
                 })
                 .collect();
-            cuts[index] = (candidates[first_highest(&smoothed(&scores, 3))] * 1e3).round() / 1e3;
+            let middle = index as f64 + 0.5;
+            let nearness: Vec<f64> = candidates.iter().map(|candidate| -(candidate - middle).abs()).collect();
+            cuts[index] = candidates[best(&smoothed(&scores, 3), &nearness)];
         }
     }
-    cuts.into_iter().map(|cut| cut as f32).collect()
+    cuts.into_iter().map(|cut| code_at(cut, codes) as f32).collect()
+}
+
+/// Place of the highest score; of equals that of the highest nearness, then the first.
+fn best(scores: &[f64], nearness: &[f64]) -> usize {
+    let order =
+        |&a: &usize, &b: &usize| scores[a].total_cmp(&scores[b]).then_with(|| nearness[a].total_cmp(&nearness[b]));
+    (0..scores.len()).rev().max_by(order).unwrap_or(0)
+}
+
+/// Where a value among the codes lies on the line on which the codes are 0, 1, 2 …
+fn place_of(value: f64, codes: &[i32]) -> f64 {
+    let below = codes[1..codes.len() - 1].iter().filter(|&&code| f64::from(code) <= value).count();
+    let (code, next) = (f64::from(codes[below]), f64::from(codes[below + 1]));
+    below as f64 + (value - code) / (next - code)
+}
+
+/// The inverse of [`place_of`].
+fn code_at(place: f64, codes: &[i32]) -> f64 {
+    let below = (place as usize).min(codes.len() - 2);
+    let (code, next) = (f64::from(codes[below]), f64::from(codes[below + 1]));
+    code + (place - below as f64) * (next - code)
 }
 
 /// Quadratic-weighted kappa of (gold, decided) levels, 0 where it is not defined.

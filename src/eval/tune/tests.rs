@@ -12,7 +12,7 @@ use crate::eval::render::Style;
 use crate::eval::report::ReportOptions;
 use crate::eval::tests::World;
 use crate::eval::tune::flag::{best_threshold, isotonic, platt, smoothed, temperature};
-use crate::eval::tune::scale::{fit_decision, fit_temperature, loss};
+use crate::eval::tune::scale::{fit_cutpoints, fit_decision, fit_temperature, loss};
 use crate::eval::tune::{AFTER, BEFORE, CROSS_FITTED, KeptLabel, Method, TuneSample, Tuned, fit, tune};
 use crate::head::{Logits, ScaleHead};
 use crate::label::Scheme;
@@ -272,6 +272,50 @@ fn a_logit_that_points_the_wrong_way_is_left_by_every_method() {
         assert_eq!(tuned.calibration.topics[..2], made.current.topics[..2], "{method:?}");
         assert!(tuned.kept.iter().all(|kept| kept.reason.contains("not more frequent where its logit is higher")));
     }
+}
+
+#[test]
+fn a_scale_that_points_the_wrong_way_stays_as_it_was() {
+    let mut made = Made::new(60);
+    for (index, (item, logits)) in made.gold.iter_mut().zip(&mut made.logits).enumerate() {
+        item.labels.level = Some(index % 5);
+        logits.scale = (0..5).map(|level| if level == 4 - index % 5 { 2.0 } else { -0.01 * index as f32 }).collect();
+    }
+    let tuned = made.tune(Method::Platt);
+    assert_eq!(tuned.calibration.scale, made.current.scale);
+    let kept: Vec<&KeptLabel> = tuned.kept.iter().filter(|kept| kept.label == "stance").collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].reason, "the level is not higher where its expected code is");
+}
+
+#[test]
+fn equally_good_cut_points_lie_near_the_middle() {
+    // The mode is always the middle level; all cut points between -0.4 and 0.4 are perfect.
+    let chances: Vec<(Vec<f32>, usize)> = (0..40)
+        .map(|item| if item % 2 == 0 { (vec![0.45, 0.5, 0.05], 0) } else { (vec![0.05, 0.5, 0.45], 2) })
+        .collect();
+    let Decision::Cutpoints { cutpoints } = fit_decision(&chances, &[-1, 0, 1]) else { panic!("no cut points") };
+    assert!(cutpoints[0] < -0.2 && cutpoints[1] > 0.2, "{cutpoints:?}");
+    // Nothing tells the levels apart: every cut point is as good as every other.
+    let level = vec![(vec![0.2, 0.6, 0.2], 0), (vec![0.2, 0.6, 0.2], 2)];
+    assert_eq!(fit_cutpoints(&level, &[-1, 0, 1]), [-0.5, 0.5]);
+}
+
+#[test]
+fn cut_points_cost_no_more_where_codes_are_far_apart() {
+    let chances = |low: usize, high: usize| -> Vec<(Vec<f32>, usize)> {
+        let one = |level: usize| {
+            let mut probabilities = vec![0.0; 3];
+            (probabilities[low], probabilities[high]) = if level == low { (0.92, 0.08) } else { (0.58, 0.42) };
+            (probabilities, level)
+        };
+        (0..40).map(|item| one(if item % 2 == 0 { low } else { high })).collect()
+    };
+    let near = fit_cutpoints(&chances(0, 1), &[0, 1, 2]);
+    let far = fit_cutpoints(&chances(0, 1), &[0, 2_000_000_000, i32::MAX]);
+    assert!(near[0] > 0.1 && near[0] < 0.4, "{near:?}");
+    assert!((far[0] / 2e9 - near[0]).abs() < 1e-3, "{far:?}, {near:?}");
+    assert!(far.is_sorted(), "{far:?}");
 }
 
 #[test]
