@@ -7,7 +7,7 @@ Out:     one line a view on stdout; exit code 1 with the reason when the page is
          the page for each view.
 
 In light and dark colours on a wide screen and on a telephone. An article is pasted from the clipboard and labelled by keys alone; a file is
-dropped; a paragraph shows its probabilities under the mouse and under the focus; "Why?", by key and by mouse, shows the words that moved each label, as
+dropped, a text into the box and beside it; of two texts at once the later one's labels stay; a paragraph shows its probabilities under the mouse and under the focus; "Why?", by key and by mouse, shows the words that moved each label, as
 `--explain` of the command line says, in words and with lines under the text; both downloads hold what the command line says of the same article;
 boilerplate is dimmed and can be hidden; every control has a name; nothing was asked for from outside; no script failed and
 nothing broke the page's policy; the page is not wider than the screen; text can be read.
@@ -283,6 +283,49 @@ def drop(page: Page, count: int) -> None:
     page.wait(f"document.querySelectorAll('.para').length === {count}", "labels of the file that was dropped")
 
 
+def overtake(page: Page) -> None:
+    """The answer to an earlier text comes after that to a later one, whose labels stay."""
+    left = page.run("""
+      const real = window.fetch, box = document.getElementById("text");
+      const texts = () => [...document.querySelectorAll(".para > p")].map((p) => p.textContent).join("|");
+      let release;
+      const gate = new Promise((open) => (release = open));
+      window.fetch = async (path, { signal, ...options }) => { // a server's answer that is already under way
+        const response = await real(path, options);
+        if (options.body.includes("first")) await gate;
+        return response;
+      };
+      box.value = "The first text.";
+      const first = label();
+      box.value = "The second text.";
+      await label();
+      const [before, busy] = [texts(), document.getElementById("go").disabled];
+      release();
+      await first;
+      window.fetch = real;
+      return { before, busy, after: texts(), answer: answer.paragraphs[0].text };
+    """)
+    if left != {"before": "The second text.", "busy": False, "after": "The second text.", "answer": "The second text."}:
+        raise Failure(f"of two texts that were labelled at once the later one is not what is shown: {left}")
+
+
+def drag_text(page: Page) -> None:
+    """A text that is let go over the box is added to what is there; elsewhere it takes its place and is labelled."""
+    page.run("const box = document.getElementById('text'); box.value = 'Here'; box.scrollIntoView({block: 'center'}); isHtml = true")
+    box = page.run("const b = document.getElementById('text').getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]")
+    dragged = {"items": [{"mimeType": "text/plain", "data": "and 1 < 2 there."}], "files": [], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.call("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=dragged)
+    page.wait("document.getElementById('text').value !== 'Here'", "a text that was dropped into the box")
+    value = page.run("return document.getElementById('text').value")
+    if "Here" not in value or "there" not in value:
+        raise Failure(f"a text dropped into the box took the place of what was there: {value!r}")
+    page.run("isHtml = true; scrollTo(0, 0)")
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.call("Input.dispatchDragEvent", type=kind, x=10, y=10, data=dragged)
+    page.wait("document.querySelector('.para > p')?.textContent === 'and 1 < 2 there.'", "labels of the text that was dropped")
+
+
 def records_of(program: str, path: Path, *flags: str) -> list[dict]:
     run = [program, "classify", "--quiet", "--format", "jsonl", *flags, str(path)]
     lines = subprocess.run(run, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
@@ -313,6 +356,8 @@ def use(page: Page, view: tuple, article: list[dict], dropped: list[dict], downl
     judge_looks(seen, [*seen["texts"], *({"text": "boilerplate", "contrast": value} for value in seen["dimmed"])], picture, view)
     hide_boilerplate(page, "show()")
     drop(page, len(dropped))
+    drag_text(page)
+    overtake(page)
     page.complaints()
     return seen, picture
 

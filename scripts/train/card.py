@@ -1,8 +1,8 @@
 """Fills the tables of a model card from measured figures.
 
-Command: python card.py --card CARD.md --figures test.json --baseline baseline.json
+Command: python card.py --card CARD.md --figures test.json [--baseline baseline.json]
 Inputs: a card with lines `<!-- table: NAME -->` … `<!-- end of table -->`; the JSON of figures.py on test, that of baseline.py on dev.
-Outputs: the card, each such block replaced by the table NAME: sets, languages, sources, translations, baseline.
+Outputs: the card, each such block replaced by the table NAME: sets, languages, sources, translations, baseline. Without --baseline that table stays.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->\n)", re.DOTALL)
 SETS = {
     "news": "news, as published",
     "news_all_languages": "news, with translations",
@@ -25,18 +25,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--figures", type=Path, required=True)
-    parser.add_argument("--baseline", type=Path, required=True)
+    parser.add_argument("--baseline", type=Path)
     options = parser.parse_args()
-    figures, baseline = json.loads(options.figures.read_text()), json.loads(options.baseline.read_text())
+    figures = json.loads(options.figures.read_text())
     tables = {
         "sets": sets_table(figures),
         "languages": slices_table(figures, "language"),
         "sources": slices_table(figures, "source"),
         "translations": translations_table(figures["translations"]),
-        "baseline": baseline_table(baseline),
     }
+    if options.baseline:
+        tables["baseline"] = baseline_table(json.loads(options.baseline.read_text()))
     card = options.card.read_text()
-    options.card.write_text(BLOCK.sub(lambda block: block[1] + tables[block[2]] + block[3], card))
+    options.card.write_text(BLOCK.sub(lambda block: block[1] + tables.get(block[2], block[3]) + block[4], card))
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

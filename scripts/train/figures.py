@@ -18,7 +18,7 @@ import numpy as np
 from bundle import Bundle, write_json
 from calibration import Calibration
 from data import Item, Labels, read_items
-from metrics import calibration_error, f1, interval, kappa, macro_f1, opposite_sign
+from metrics import calibration_error, exact_extreme, f1, interval, kappa, macro_f1, opposite_sign
 from model import load_checkpoint
 from predict import LogitArrays, text_logits
 from scheme import LEVEL_CODES, TOPIC_NAMES
@@ -133,7 +133,18 @@ def measured(items: list[Item], decisions: Decisions) -> dict[str, list[float]]:
         hit = decisions.level_probabilities.argmax(1) == labels.escalation
         metrics["escalation_ece"] = lambda w: calibration_error(hit, sure, w)
         metrics["boilerplate_ece"] = lambda w: calibration_error(boilerplate, decisions.boilerplate_probabilities, w)
-    return {name: [round(value, 4) for value in interval(metric, groups)] for name, metric in metrics.items()}
+    found = {name: interval(metric, groups) for name, metric in metrics.items()}
+    flags = {"boilerplate_f1": (boilerplate, decisions.boilerplate)}
+    flags |= {f"{name}_f1": (topics[:, column], decisions.topics[:, column]) for column, name in enumerate(TOPIC_NAMES)}
+    trials = {"opposite_sign": gold != 0} | {name: labelled | given for name, (labelled, given) in flags.items()}
+    for name in trials.keys() & found.keys():
+        value, low, high = found[name]
+        if low == high and value in (0, 1) and trials[name].any():
+            low, high = exact_extreme(value, trials[name], groups)
+            if name in flags:  # the trials are those of Jaccard's index
+                low, high = 2 * low / (1 + low), 2 * high / (1 + high)
+            found[name] = value, low, high
+    return {name: [round(value, 4) for value in values] for name, values in found.items()}
 
 
 def second_decisions(items: list[Item]) -> Decisions:

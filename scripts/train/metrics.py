@@ -63,6 +63,14 @@ def interval(metric: Weighted, groups: list[str]) -> tuple[float, float, float]:
     return metric(np.ones(len(codes))), float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
 
 
+def exact_extreme(proportion: float, trials: np.ndarray, groups: list[str]) -> tuple[float, float]:
+    """A proportion of 0 or 1 has no scatter in the bootstrap, yet is not certain: the exact interval (Clopper and Pearson
+    1934), with as many independent trials as there are groups that hold one."""
+    count = len({group for group, is_trial in zip(groups, trials) if is_trial})
+    reach = 0.025 ** (1 / count)
+    return (0.0, 1 - reach) if proportion == 0 else (reach, 1.0)
+
+
 def replicates(metric: Weighted, codes: np.ndarray) -> np.ndarray:
     """The metric under REPLICATES draws of groups; `codes` numbers each item's group."""
     generator = np.random.default_rng(SEED)
