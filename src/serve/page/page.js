@@ -19,6 +19,8 @@ const percent = (probability) => (probability === null ? "–" : `${(probability
 
 let answer = null; // what was labelled last
 let isHtml = false; // whether the text in the box came from an HTML file
+let labelling = null; // the request whose labels are waited for; a newer one takes its place
+let reading = null; // the file that is being read into the box
 
 const headers = () => {
   const key = find("key").value.trim();
@@ -37,8 +39,9 @@ async function ask(path, options = {}) {
   } catch {
     throw new Error("The server cannot be reached.");
   }
-  const body = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
-  if (!response.ok) throw new Error(body.error);
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(body?.error ?? `The server answered ${response.status}.`);
+  if (!body) throw new Error("The server's answer broke off.");
   return body;
 }
 
@@ -59,24 +62,30 @@ async function label(event) {
     find("text").focus();
     return;
   }
+  labelling?.abort();
+  const mine = new AbortController();
+  labelling = mine;
   find("go").disabled = true;
   say("Labelling …");
   try {
     const document_ = isHtml || /^\s*<(!doctype|html)/i.test(text) ? { html: text } : { text };
     const begun = performance.now();
-    answer = await ask("/v1/classify", {
+    const found = await ask("/v1/classify", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ document: document_ }),
+      signal: mine.signal,
     });
+    if (labelling !== mine) return;
+    answer = found;
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
     show();
     say(`${answer.paragraphs.length} paragraphs labelled in ${seconds} s.`);
     find("result").focus();
   } catch (error) {
-    say(error.message, true);
+    if (labelling === mine) say(error.message, true);
   } finally {
-    find("go").disabled = false;
+    if (labelling === mine) find("go").disabled = false;
   }
 }
 
@@ -221,17 +230,35 @@ function csv() {
 }
 
 async function open(file) {
-  const bytes = await file.arrayBuffer();
+  reading = file;
+  let bytes;
   try {
-    find("text").value = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    bytes = await file.arrayBuffer();
+  } catch {
+    if (reading === file) say(`${file.name} cannot be read.`, true);
+    return;
+  }
+  if (reading !== file) return;
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     say(`${file.name} is not valid UTF-8; convert it, or label it with the command line.`, true);
     return;
   }
-  isHtml = /\.html?$/i.test(file.name) || file.type === "text/html";
+  fill(text, /\.html?$/i.test(file.name) || file.type === "text/html");
   say(`${file.name} was read.`);
   await label();
 }
+
+/** Puts a text into the box in the place of what is there. */
+function fill(text, isFromHtml) {
+  find("text").value = text;
+  isHtml = isFromHtml;
+}
+
+/** Whether a text is dragged over the box, which takes it in by itself, where it is let go. */
+const isForBox = (event) => event.target === find("text") && !event.dataTransfer.types.includes("Files");
 
 function move(event) {
   const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
@@ -246,28 +273,38 @@ function move(event) {
 }
 
 find("form").addEventListener("submit", label);
-find("text").addEventListener("input", () => (isHtml = false));
+// Who changes a page keeps a page; who puts something else in its place does not.
+find("text").addEventListener("input", () => (isHtml &&= find("text").value.trimStart().startsWith("<")));
 find("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) label(event);
 });
-find("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
+find("file").addEventListener("change", (event) => {
+  const file = event.target.files[0];
+  event.target.value = ""; // so that the same file can be chosen again
+  if (file) open(file);
+});
 find("key").addEventListener("change", showModel);
 find("paragraphs").addEventListener("keydown", move);
 find("hide").addEventListener("change", hide);
 find("csv").addEventListener("click", () => download("labels.csv", "text/csv;charset=utf-8", "\ufeff" + csv()));
 find("json").addEventListener("click", () => download("labels.json", "application/json", JSON.stringify(answer, null, 2) + "\n"));
 document.addEventListener("dragover", (event) => {
+  if (isForBox(event)) {
+    document.body.classList.remove("dropping");
+    return;
+  }
   event.preventDefault();
   document.body.classList.add("dropping");
 });
 document.addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dropping"));
 document.addEventListener("drop", (event) => {
-  event.preventDefault();
   document.body.classList.remove("dropping");
+  if (isForBox(event)) return;
+  event.preventDefault();
   const file = event.dataTransfer.files[0];
   if (file) open(file);
   else if (event.dataTransfer.getData("text")) {
-    find("text").value = event.dataTransfer.getData("text");
+    fill(event.dataTransfer.getData("text"), false);
     label();
   }
 });
