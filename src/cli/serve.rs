@@ -154,7 +154,8 @@ pub(crate) fn serve(args: &Serve) -> anyhow::Result<Exit> {
         Some(folder) => builder.clone().open(folder),
         None => builder.clone().embedded(),
     };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let server = Server::bind(options, Box::new(open)).await?;
         // Before anybody hears that it serves: a signal that comes then must find somebody who listens.
         listen_to_signals(server.handle())?;
@@ -166,7 +167,10 @@ pub(crate) fn serve(args: &Serve) -> anyhow::Result<Exit> {
         server.run().await?;
         tracing::info!("stopped; everything accepted was answered");
         Ok(Exit::Done)
-    })
+    });
+    // What was answered or cut off is waited for no more: a page that is still read, a bundle that is still opened.
+    runtime.shutdown_background();
+    done
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -194,9 +198,13 @@ fn listen_to_signals(handle: Handle) -> anyhow::Result<()> {
         loop {
             match signals.next().await {
                 Wish::Reload => {
-                    if let Err(error) = handle.reload().await {
-                        tracing::error!(%error, "nothing was changed");
-                    }
+                    let handle = handle.clone();
+                    // By itself, so that a stop is heard while a bundle is opened.
+                    tokio::spawn(async move {
+                        if let Err(error) = handle.reload().await {
+                            tracing::error!(%error, "nothing was changed");
+                        }
+                    });
                 }
                 Wish::Stop if is_stopping => std::process::exit(i32::from(Exit::Interrupted.code())),
                 Wish::Stop => {

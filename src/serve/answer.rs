@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 
 use crate::serve::queue::Failure;
 
+/// Reason of the refusal of a body that there is no room for.
+const CROWDED: &str = "bodies";
+
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Refusal {
@@ -29,7 +32,7 @@ pub(crate) enum Kind {
     Validation,
     /// The request is larger than a limit.
     TooLarge,
-    /// The request's media type is not read here.
+    /// The request's media type or content encoding is not read here.
     MediaType,
     /// A key is missing, or it is none of the server's.
     Unauthorized,
@@ -39,7 +42,7 @@ pub(crate) enum Kind {
     NotFound,
     /// The client took too long to send its request.
     Slow,
-    /// The queue is full.
+    /// The queue is full, or there is no room for the body.
     Overloaded,
     /// The answer was not ready in time, or the server is stopping.
     Unhealthy,
@@ -88,6 +91,13 @@ impl Refused {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::MediaType, error)
     }
 
+    /// 415: another content encoding than gzip.
+    pub(crate) fn encoding() -> Self {
+        let error =
+            "bodies are read as they are or as gzip; send it so, and say in the header Content-Encoding: gzip if it is";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::MediaType, error)
+    }
+
     /// 401.
     pub(crate) fn unauthorized() -> Self {
         let error = "a key is needed, in the header Authorization: Bearer KEY or X-API-Key: KEY";
@@ -120,6 +130,13 @@ impl Refused {
     pub(crate) fn full(retry_after_s: u32) -> Self {
         let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, Kind::Overloaded, "the queue is full; try again later");
         Self { retry_after_s: Some(retry_after_s), reason: Some("full"), ..refused }
+    }
+
+    /// 429: there is no room to receive the body.
+    pub(crate) fn crowded(retry_after_s: u32) -> Self {
+        let error = "too many bodies are being received at once; try again later";
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, Kind::Overloaded, error);
+        Self { retry_after_s: Some(retry_after_s), reason: Some(CROWDED), ..refused }
     }
 
     /// 503: not in time.
@@ -169,7 +186,8 @@ impl IntoResponse for Refused {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+        let is_unread = matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
+        if is_unread || self.reason == Some(CROWDED) {
             // What is left of the body is not read, so that nothing can follow on this connection.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

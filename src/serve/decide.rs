@@ -76,8 +76,10 @@ impl<'a> Rules<'a> {
         let applies = self.topics_that_apply(prediction);
         let topics = prediction.topics().zip(applies).filter(|(topic, _)| self.is_wanted(topic.name));
         let topics = topics.map(|(topic, applies)| {
-            let flag = self.flag(topic.name, topic.probability, applies && !is_boilerplate);
-            TopicAnswer { name: topic.name.to_owned(), probability: flag.probability, applies: flag.applies }
+            let flag = self.flag(topic.name, topic.probability, applies);
+            // Of boilerplate none applies, and that is no decision of its own.
+            let applies = if is_boilerplate { Some(false) } else { flag.applies };
+            TopicAnswer { name: topic.name.to_owned(), probability: flag.probability, applies }
         });
         ParagraphAnswer {
             index: paragraph.index,

@@ -77,7 +77,12 @@ impl Engine {
     /// # Errors
     /// 429, with the seconds after which to try again.
     pub(crate) fn admit(&self, bytes: usize) -> Result<Room, Refused> {
-        self.queue.admit(bytes).map_err(|_| Refused::full(self.queue.retry_after_s()))
+        self.queue.admit(bytes).map_err(|_| Refused::full(self.retry_after_s()))
+    }
+
+    /// Seconds after which a client that found too much here may try again.
+    pub(crate) fn retry_after_s(&self) -> u32 {
+        self.queue.retry_after_s()
     }
 
     /// Room for a piece of a stream, which waits for it.
@@ -101,7 +106,21 @@ impl Engine {
 
     /// When what is asked for now must be answered.
     pub(crate) fn deadline(&self) -> Instant {
+        // The timeout is a year at most, see `Limits::bounded`.
         Instant::now() + self.request_timeout
+    }
+
+    /// What `work` gives.
+    ///
+    /// # Errors
+    /// 503 when it is not there in time.
+    pub(crate) async fn within<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, Refused>>,
+    ) -> Result<T, Refused> {
+        let late = |_| Refused::late(self.retry_after_s());
+        tokio::time::timeout_at(deadline, work).await.map_err(late)?
     }
 
     /// Waits for predictions, one for each text, in their order.
@@ -109,10 +128,7 @@ impl Engine {
     /// # Errors
     /// 503 when they are not there in time, 500 when the classifier broke.
     pub(crate) async fn wait(&self, ticket: Ticket, deadline: Instant) -> Result<Vec<Prediction>, Refused> {
-        match tokio::time::timeout_at(deadline, ticket.wait()).await {
-            Ok(predictions) => Ok(predictions?),
-            Err(_) => Err(Refused::late(self.queue.retry_after_s())),
-        }
+        self.within(deadline, async { Ok(ticket.wait().await?) }).await
     }
 
     /// Finishes what is in the queue, takes no more, and ends the workers.

@@ -74,7 +74,7 @@ impl Engine {
             let pairs = texts.into_iter().zip(predictions);
             pairs.map(|(text, prediction)| Occlusion::new(text, prediction, &options)).collect::<Vec<_>>()
         };
-        let mut occlusions = apart(begin).await?;
+        let mut occlusions = self.within(deadline, apart(begin)).await?;
         loop {
             let rounds: Vec<Vec<String>> = occlusions.iter().map(Occlusion::texts).collect();
             let counts: Vec<usize> = rounds.iter().map(Vec::len).collect();

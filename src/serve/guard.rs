@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -44,7 +45,8 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         headers.insert(&REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Not `no-referrer`: with that some browsers send `Origin: null` from our own page, too, see `is_foreign`.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
@@ -74,10 +76,51 @@ pub(crate) async fn admin_keys(State(app): State<Arc<App>>, request: Request, ne
 
 /// Refuses what a page of another origin makes a browser send: without this, any page could use a server on loopback.
 pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
-    let said = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let is_foreign = matches!(said, Some(b"cross-site" | b"same-site"));
-    if is_foreign && request.method() != Method::GET {
+    if !request.method().is_safe() && is_foreign(&request) {
         return Refused::forbidden("pages of other origins may not send requests to this server").into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a page of another origin sent it. Browsers say so in `Sec-Fetch-Site`; where they do not, since they are old or the
+/// address is neither loopback nor https, `Origin` names the page's host, and `Host` the one that it asked. Other programs
+/// send neither `Sec-Fetch-Site` nor `Origin`.
+fn is_foreign(request: &Request) -> bool {
+    let headers = request.headers();
+    match (headers.get("sec-fetch-site"), headers.get(ORIGIN)) {
+        (Some(site), _) => matches!(site.as_bytes(), b"cross-site" | b"same-site"),
+        (None, Some(origin)) => {
+            let asked = request.uri().authority().map(Authority::as_str);
+            let asked = asked.or_else(|| headers.get(HOST)?.to_str().ok());
+            let asker = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+            let is_own = asker.zip(asked).is_some_and(|((scheme, asker), asked)| {
+                !asker.is_empty() && host(asker, scheme).eq_ignore_ascii_case(host(asked, scheme))
+            });
+            !is_own
+        }
+        (None, None) => false,
+    }
+}
+
+/// Host and port, without the port that the scheme has anyway: some proxies add it.
+fn host<'a>(authority: &'a str, scheme: &str) -> &'a str {
+    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    authority.strip_suffix(port).unwrap_or(authority)
+}
+
+/// Refuses bodies in an encoding that is not read, and names the others as the decompression behind it knows them: it
+/// refuses without a word.
+pub(crate) async fn encoding(mut request: Request, next: Next) -> Response {
+    let mut said = request.headers().get_all(CONTENT_ENCODING).iter();
+    match (said.next().map(|value| value.as_bytes().to_ascii_lowercase()).as_deref(), said.next()) {
+        (None, _) => {}
+        (Some(b"identity"), None) => {
+            request.headers_mut().remove(CONTENT_ENCODING);
+        }
+        (Some(b"gzip"), None) => {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        _ => return Refused::encoding().into_response(),
     }
     next.run(request).await
 }

@@ -1,5 +1,10 @@
 //! What a request holds, as paragraphs with their languages: everything that is done before the queue.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
 use crate::serve::answer::Refused;
 use crate::serve::types::{ClassifyRequest, DocumentRequest};
 use crate::text::{Document, Language, detect_language};
@@ -7,6 +12,9 @@ use crate::text::{Document, Language, detect_language};
 /// Bytes of text from which on paragraphs and languages are looked for on another thread than the one that answers
 /// everybody.
 const LONG_BYTES: usize = 8 * 1024;
+/// Long pages that are read at the same time: half of the threads that `detente serve` has for such work, since a page may
+/// take far longer than a plain text and is read to its end even if its client leaves.
+pub(crate) const PAGES: usize = 4;
 
 /// A paragraph that is to be labelled.
 #[derive(Debug, Clone)]
@@ -70,12 +78,22 @@ impl Input {
         }
     }
 
-    /// The paragraphs, never blank, `most` at most.
+    /// The paragraphs, never blank, `most` at most. A long page waits for one of the [`PAGES`].
     ///
     /// # Errors
     /// If there are more, or none.
-    pub(crate) async fn paragraphs(self, most: usize) -> Result<Vec<Paragraph>, Refused> {
-        aside(self.bytes(), move || self.split(most)).await?
+    pub(crate) async fn paragraphs(self, most: usize, pages: &Arc<Semaphore>) -> Result<Vec<Paragraph>, Refused> {
+        let bytes = self.bytes();
+        let page = match self {
+            // The semaphore is never closed.
+            Self::Html(_) if bytes >= LONG_BYTES => Arc::clone(pages).acquire_owned().await.ok(),
+            Self::Texts(_) | Self::Text(_) | Self::Html(_) => None,
+        };
+        let split = move || {
+            let _page = page;
+            self.split(most)
+        };
+        aside(bytes, split).await?
     }
 
     fn split(self, most: usize) -> Result<Vec<Paragraph>, Refused> {
@@ -90,7 +108,7 @@ impl Input {
             Self::Text(text) => Document::from_text("", text),
             Self::Html(html) => Document::from_html("", &html),
         };
-        let paragraphs: Vec<Paragraph> = document.paragraphs().take(most + 1).map(own).collect();
+        let paragraphs: Vec<Paragraph> = document.paragraphs().take(most.saturating_add(1)).map(own).collect();
         match paragraphs.len() {
             0 => Err(Refused::invalid("the document holds no text: there is nothing to classify")),
             count if count > most => {
@@ -113,13 +131,24 @@ pub(crate) async fn aside<T: Send + 'static>(
     if bytes < LONG_BYTES { Ok(work()) } else { apart(work).await }
 }
 
-/// What `work` gives, on another thread than the one that answers everybody.
+/// What `work` gives, on another thread than the one that answers everybody. When nobody waits for it any more, it is not
+/// begun; what was begun is done.
 ///
 /// # Errors
 /// 500 if it broke.
 pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
     let broken = |_| Refused::broken("the text could not be read; please report it");
-    tokio::task::spawn_blocking(work).await.map_err(broken)
+    let mut job = Wanted(tokio::task::spawn_blocking(work));
+    (&mut job.0).await.map_err(broken)
+}
+
+/// A job that is taken back when nobody waits for it.
+struct Wanted<T>(JoinHandle<T>);
+
+impl<T> Drop for Wanted<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A paragraph of its own, with its language.
@@ -128,4 +157,57 @@ fn own(paragraph: crate::text::Paragraph<'_>) -> Paragraph {
     let text = paragraph.text().to_owned();
     let language = detect_language(&text);
     Paragraph { index: paragraph.index(), start: range.start, end: range.end, text, language }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// With one thread for what is done apart.
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap()
+    }
+
+    #[test]
+    fn long_pages_wait_for_each_other_and_nothing_else_does() {
+        let pages = Arc::new(Semaphore::new(1));
+        let page = format!("<p>{}</p>", "Die Waffenruhe hält. ".repeat(LONG_BYTES / 20));
+        let text = "Die Waffenruhe hält.\n\n".repeat(LONG_BYTES / 20);
+        runtime().block_on(async {
+            let other = Arc::clone(&pages).acquire_owned().await.unwrap();
+            let waiting = tokio::spawn({
+                let pages = Arc::clone(&pages);
+                async move { Input::Html(page).paragraphs(10, &pages).await }
+            });
+            let count = |input: Input| {
+                let pages = Arc::clone(&pages);
+                async move { input.paragraphs(usize::MAX, &pages).await.unwrap().len() }
+            };
+            assert_eq!(count(Input::Text(text)).await, LONG_BYTES / 20);
+            assert_eq!(count(Input::Html("<p>Nein.</p>".into())).await, 1);
+            assert!(!waiting.is_finished());
+            drop(other);
+            assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
+            assert_eq!(pages.available_permits(), 1);
+        });
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_begun() {
+        runtime().block_on(async {
+            let (go, gone) = mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || gone.recv());
+            let (sender, begun) = mpsc::channel();
+            let left = tokio::spawn(apart(move || sender.send(()).unwrap()));
+            tokio::task::yield_now().await;
+            left.abort();
+            assert!(left.await.unwrap_err().is_cancelled());
+            drop(go);
+            assert!(busy.await.unwrap().is_err());
+            assert_eq!(apart(|| 7).await.unwrap(), 7);
+            assert!(begun.recv().is_err(), "it was begun");
+        });
+    }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::classifier::MAX_BATCH_TOKENS;
 
-/// The limits of a server. The defaults suit a machine with a few cores.
+/// Longest timeout, so that every clock can hold its end. Nobody waits for it.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The limits of a server; timeouts of more than a year are a year. The defaults suit a machine with a few cores.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -47,5 +50,21 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(90),
         }
+    }
+}
+
+impl Limits {
+    /// With timeouts that can be added to the time of day.
+    pub(crate) fn bounded(mut self) -> Self {
+        for timeout in [
+            &mut self.head_timeout,
+            &mut self.body_timeout,
+            &mut self.request_timeout,
+            &mut self.write_timeout,
+            &mut self.stop_timeout,
+        ] {
+            *timeout = LONGEST.min(*timeout);
+        }
+        self
     }
 }

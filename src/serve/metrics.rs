@@ -73,6 +73,10 @@ pub(crate) struct Metrics {
     pub(crate) queue_texts: Gauge,
     /// Bytes of their texts.
     pub(crate) queue_bytes: Gauge,
+    /// Bytes of the bodies that are being received.
+    pub(crate) body_bytes: Gauge,
+    /// Long lines of streams that are being received.
+    pub(crate) long_lines: Gauge,
     /// Seconds from a request's entry to its first step.
     pub(crate) queue_seconds: Histogram,
     /// Tokens of each batch.
@@ -94,6 +98,7 @@ impl Metrics {
         let (readings, reading_tokens) = (Counter::default(), Counter::default());
         let (queue_requests, queue_texts, queue_bytes) = (Gauge::default(), Gauge::default(), Gauge::default());
         let (bundle, connections) = (Family::default(), Gauge::default());
+        let (body_bytes, long_lines) = (Gauge::default(), Gauge::default());
         let (queue_seconds, batch_tokens, batch_windows) = (seconds(), Histogram::new(TOKENS), Histogram::new(WINDOWS));
         registry.register("requests", "Answered requests", Family::clone(&requests));
         let help = "Time from the head of a request to the head of its answer";
@@ -111,6 +116,8 @@ impl Metrics {
         );
         registry.register("queue_texts", "Texts in the queue that have no labels yet", queue_texts.clone());
         registry.register("queue_text_bytes", "Bytes of text in the queue", queue_bytes.clone());
+        registry.register("body_bytes", "Bytes of bodies that are being received", body_bytes.clone());
+        registry.register("long_lines", "Long lines of streams that are being received", long_lines.clone());
         registry.register_with_unit(
             "queue_wait",
             "Time from a request's entry to its first step",
@@ -143,6 +150,8 @@ impl Metrics {
             queue_requests,
             queue_texts,
             queue_bytes,
+            body_bytes,
+            long_lines,
             queue_seconds,
             batch_tokens,
             batch_windows,

@@ -43,16 +43,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::classifier::Classifier;
 use crate::error::{Error, Result};
 use crate::label::Prediction;
 use crate::serve::answer::Refused;
+use crate::serve::body::Bodies;
 use crate::serve::connection::Connections;
 use crate::serve::engine::Engine;
+use crate::serve::input::PAGES;
 use crate::serve::metrics::Metrics;
 use crate::serve::queue::Purpose;
+use crate::serve::routes::LONG_LINES;
 use crate::serve::tls::Tls;
 
 pub use crate::serve::engine::Opener;
@@ -103,6 +106,11 @@ struct App {
     metrics: Arc<Metrics>,
     logs_texts: bool,
     stop: watch::Receiver<bool>,
+    bodies: Bodies,
+    /// Room for long lines of streams, see [`LONG_LINES`].
+    long_lines: Arc<Semaphore>,
+    /// Room for long pages that are read, see [`input::PAGES`].
+    pages: Arc<Semaphore>,
     /// The OpenAPI document, as JSON.
     openapi: String,
 }
@@ -175,6 +183,7 @@ impl Server {
     /// a server without keys would be open to other machines.
     pub async fn bind(options: Options, open: Opener) -> Result<Self> {
         let Options { address, limits, keys, admin_keys, allows_anyone, tls, logs_texts } = options;
+        let limits = limits.bounded();
         let fault = |source| Error::Serve { doing: format!("listen on {address}"), source };
         if !address.ip().is_loopback() && keys.is_empty() && !allows_anyone {
             let why = "other machines reach this address, and there is no key; give --keys, or --allow-anyone";
@@ -187,7 +196,22 @@ impl Server {
         let engine = Arc::new(Engine::start(open, &limits, Arc::clone(&metrics))?);
         let (stop, stopped) = watch::channel(false);
         let openapi = serde_json::to_string(&openapi::document()).unwrap_or_default();
-        let app = App { engine, limits, keys, admin_keys, tls, metrics, logs_texts, stop: stopped, openapi };
+        let bodies = Bodies::new(&limits, Arc::clone(&metrics));
+        let (long_lines, pages) = (Arc::new(Semaphore::new(LONG_LINES)), Arc::new(Semaphore::new(PAGES)));
+        let app = App {
+            engine,
+            limits,
+            keys,
+            admin_keys,
+            tls,
+            metrics,
+            logs_texts,
+            stop: stopped,
+            bodies,
+            long_lines,
+            pages,
+            openapi,
+        };
         Ok(Self { listener, address, app: Arc::new(app), stop: Arc::new(stop) })
     }
 

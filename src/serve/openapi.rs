@@ -12,7 +12,7 @@ use crate::serve::routes::Document;
 
 /// The answers that routes have in common: status, and what it means.
 const REFUSALS: [(&str, &str); 13] = [
-    ("400", "The body cannot be read as what it is said to be"),
+    ("400", "The body, or the path, cannot be read as what it is said to be"),
     ("401", "A key is needed"),
     ("403", "The key does not allow this, or a page of another origin sent it"),
     ("404", "There is no such route or model"),
@@ -22,7 +22,7 @@ const REFUSALS: [(&str, &str); 13] = [
     ("413", "More than a limit allows"),
     ("415", "Another media type or content encoding is expected"),
     ("422", "The body asks for something that cannot be done"),
-    ("429", "The queue is full; Retry-After says when to try again"),
+    ("429", "The queue is full, or there is no room for the body; Retry-After says when to try again"),
     ("500", "The server broke on the request"),
     ("503", "Not ready in time, or the server is stopping; Retry-After says when to try again"),
 ];

@@ -47,7 +47,7 @@ pub(crate) struct ClassifyOptions {
     #[schema(example = json!({"military": 0.6}))]
     pub(crate) thresholds: BTreeMap<String, f64>,
     /// Least probability that a decision must have to be given, by name of the topic, of the scale, or `boilerplate`; a
-    /// decision with less comes as `null`. `detente eval --target-precision` finds such numbers.
+    /// decision with less comes as `null`, but for topics and level of boilerplate, which follow from it. `detente eval --target-precision` finds such numbers.
     #[schema(example = json!({"escalation": 0.5}))]
     pub(crate) abstain: BTreeMap<String, f64>,
     /// Whether the answer repeats the text of each paragraph.
@@ -69,7 +69,7 @@ impl Default for ClassifyOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ClassifyAnswer {
     /// The bundle that labelled every paragraph of this answer: `name@version+first 8 digits of its sha256`.
-    #[schema(example = "detente-mini@0.5.0+92f39124")]
+    #[schema(example = "detente-mini@0.5.0+5900f78a")]
     pub(crate) bundle: String,
     /// The document's name, if it was given one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,7 +209,7 @@ impl Serialize for Weights {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ModelAnswer {
     /// Name, version and the first 8 digits of the sha256.
-    #[schema(example = "detente-mini@0.5.0+92f39124")]
+    #[schema(example = "detente-mini@0.5.0+5900f78a")]
     pub(crate) id: String,
     /// Name, which is also that of the model in the Open Inference Protocol.
     pub(crate) name: String,

@@ -152,8 +152,88 @@ fn gzip_is_read_and_a_bomb_is_not() {
     assert_eq!(server.post_with("/v1/classify", &zipped, b"no gzip").status, 400);
     let cut = gzip(plain.to_string().as_bytes());
     assert_eq!(server.post_with("/v1/classify", &zipped, &cut[..cut.len() - 6]).status, 400);
-    assert_eq!(server.post_with("/v1/classify", &[JSON, ("Content-Encoding", "br")], b"x").status, 415);
+    for (encoding, status) in [("identity", 200), ("Identity", 200), ("br", 415), ("gzip, br", 415), ("", 415)] {
+        let headers = [JSON, ("Content-Encoding", encoding)];
+        let answer = server.post_with("/v1/classify", &headers, plain.to_string().as_bytes());
+        assert_eq!(answer.status, status, "{encoding}");
+        assert!(status == 200 || answer.json()["error_type"] == "media_type", "{encoding}: {}", answer.text());
+    }
+    let shouted = [JSON, ("Content-Encoding", "GZIP")];
+    assert_eq!(server.post_with("/v1/classify", &shouted, &gzip(plain.to_string().as_bytes())).status, 200);
     assert_well(&server);
+    server.stop().unwrap();
+}
+
+#[test]
+fn bodies_that_are_being_received_have_room_together() {
+    let server = Running::start("fake", with_limits(|limits| limits.body_bytes = 1000));
+    let mut half: Vec<_> = (0..16).map(|_| server.connect()).collect();
+    for stream in &mut half {
+        let body = format!("{{\"texts\": [\"Nein.\"]}}{}", " ".repeat(971));
+        assert_eq!(body.len(), 991);
+        stream.write_all(format!("{}{body}", head("POST", "/v1/classify", &[JSON], 992)).as_bytes()).unwrap();
+    }
+    server.wait_for("detente_body_bytes", |bytes| bytes == 16.0 * 991.0);
+    let more = json!({"texts": ["n".repeat(200)]});
+    for (path, body) in [("/v1/classify", &more), ("/v2/models/fake/infer", &more)] {
+        let answer = server.post(path, body);
+        assert_eq!((answer.status, &answer.json()["error_type"]), (429, &json!("overloaded")), "{path}");
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(server.metric("detente_refused_total{reason=\"bodies\"}"), 2.0);
+    assert_well(&server);
+    // What is there whole is answered, and what breaks off gives its room back.
+    half[0].write_all(b"\n").unwrap();
+    assert_eq!(receive(&mut half[0]).status, 200);
+    drop(half);
+    server.wait_for("detente_body_bytes", |bytes| bytes == 0.0);
+    assert_eq!(server.post("/v1/classify", &more).status, 200);
+    server.stop().unwrap();
+}
+
+#[test]
+fn long_lines_of_streams_wait_for_each_other() {
+    let server = Running::start("fake", options());
+    let begin = |line: &str| {
+        let mut stream = server.connect();
+        let headers = "Host: t\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
+        write!(stream, "POST /v1/classify/stream HTTP/1.1\r\n{headers}{:x}\r\n{line}\r\n", line.len()).unwrap();
+        stream
+    };
+    let long = format!("{{\"text\": \"Nein.{}\"}}", " ".repeat(40_000));
+    let half: Vec<_> = (0..16).map(|_| begin(&long)).collect();
+    server.wait_for("detente_long_lines", |lines| lines == 16.0);
+    let mut waits = begin(&format!("{long}\n"));
+    let stream = [("Content-Type", "application/x-ndjson")];
+    for _ in 0..20 {
+        assert_eq!(server.post_with("/v1/classify/stream", &stream, b"{\"text\": \"Nein.\"}").json()["text"], "Nein.");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(server.metric("detente_texts_total"), 20.0);
+    drop(half);
+    server.wait_for("detente_texts_total", |texts| texts == 21.0);
+    waits.write_all(b"0\r\n\r\n").unwrap();
+    drop(waits);
+    server.wait_for("detente_long_lines", |lines| lines == 0.0);
+    server.stop().unwrap();
+}
+
+#[test]
+fn limits_may_be_as_large_as_numbers_are() {
+    let options = with_limits(|limits| {
+        (limits.body_bytes, limits.texts, limits.queue_bytes) = (usize::MAX, usize::MAX, usize::MAX);
+        (limits.explain_bytes, limits.batch_tokens, limits.connections) = (usize::MAX, usize::MAX, usize::MAX);
+        (limits.head_timeout, limits.body_timeout) = (Duration::MAX, Duration::MAX);
+        (limits.request_timeout, limits.write_timeout) = (Duration::MAX, Duration::MAX);
+        limits.stop_timeout = Duration::MAX;
+    });
+    let server = Running::start("fake", options);
+    let body = json!({"document": {"text": "Ein Absatz.\n\nNoch einer."}, "options": {"explain": true}});
+    let answer = server.post("/v1/classify", &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let stream = [("Content-Type", "application/x-ndjson")];
+    let line = server.post_with("/v1/classify/stream?explain=true", &stream, b"{\"text\": \"Nein.\"}\n");
+    assert_eq!(line.json()["text"], "Nein.");
     server.stop().unwrap();
 }
 
@@ -212,7 +292,10 @@ fn labels_that_are_not_ready_in_time_are_not_waited_for() {
     let mut options = large();
     options.limits.request_timeout = Duration::from_millis(200);
     let server = Running::start("tiny", options);
-    let answer = server.post_with("/v1/classify", &[JSON], &much());
+    // Whose languages are not told apart, so that its texts are in the queue at once.
+    let texts: serde_json::Value = serde_json::from_slice(&much()).unwrap();
+    let texts: Vec<_> = texts["texts"].as_array().unwrap().iter().map(|text| [text]).collect();
+    let answer = server.post("/predict", &json!({ "inputs": texts }));
     assert_eq!((answer.status, &answer.json()["error_type"]), (503, &json!("unhealthy")));
     assert!(answer.header("retry-after").is_some());
     assert_eq!((server.metric("detente_queue_requests"), server.metric("detente_cancelled_total")), (0.0, 1.0));

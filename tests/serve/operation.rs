@@ -73,6 +73,28 @@ fn pages_of_other_origins_get_nothing() {
         assert_eq!(answer.status, status, "{site}");
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }
+    // Browsers that do not say it: old ones, and all where the address is neither loopback nor https.
+    for (origin, status) in [
+        ("http://test", 200),
+        ("https://TEST", 200),
+        ("http://test:80", 200),
+        ("http://test:443", 403),
+        ("http://test:8080", 403),
+        ("http://test.elsewhere.example", 403),
+        ("http://elsewhere.example/test", 403),
+        ("http://", 403),
+        ("test", 403),
+        ("null", 403),
+    ] {
+        let answer = request(server.address, "POST", "/v1/classify", &[JSON, ("Origin", origin)], body.as_bytes());
+        assert_eq!(answer.status, status, "{origin}");
+    }
+    let mut named = connect(server.address);
+    let head = crate::serve::client::head("POST", "/v1/classify", &[JSON, ("Origin", "http://test:8080")], body.len());
+    let head = head.replace("Host: test", "Host: Test:8080");
+    std::io::Write::write_all(&mut named, format!("{head}{body}").as_bytes()).unwrap();
+    assert_eq!(receive(&mut named).status, 200);
+    assert_eq!(server.get("/").header("referrer-policy"), Some("same-origin"));
     let headers = [("Origin", "http://elsewhere.example"), ("Access-Control-Request-Method", "POST")];
     let preflight = request(server.address, "OPTIONS", "/v1/classify", &headers, b"");
     assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (405, None));
@@ -363,6 +385,34 @@ fn sighup_moves_to_the_bundle_that_a_link_names() {
     }
     program.signal("-TERM");
     assert_eq!(program.end().0, Some(0));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_stop_does_not_wait_for_a_bundle_that_is_being_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, slow) = (folder.path().join("bundle"), folder.path().join("slow"));
+    std::os::unix::fs::symlink(fixture("fake"), &link).unwrap();
+    let mut program = Program::start(&link, &[]);
+    std::fs::create_dir(&slow).unwrap();
+    let manifest = slow.join("bundle.json");
+    assert!(Command::new("mkfifo").arg(&manifest).status().unwrap().success());
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&slow, &link).unwrap();
+    program.signal("-HUP");
+    // Opens when the server reads, which goes on as long as it is open.
+    let _manifest = std::fs::OpenOptions::new().write(true).open(&manifest).unwrap();
+    program.signal("-TERM");
+    let begun = Instant::now();
+    while program.child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            program.child.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (code, log) = program.end();
+    assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]

@@ -125,6 +125,9 @@ fn inference_refuses_what_does_not_fit() {
     assert!(
         answer.json()["error"].as_str().unwrap().starts_with("there is no output \"nothing\"; there are [\"topics\"")
     );
+    bad["outputs"] = json!([{"name": "topics"}, {"name": "escalation"}, {"name": "topics"}]);
+    let answer = server.post("/v2/models/fake/infer", &bad);
+    assert_eq!((answer.status, &answer.json()["error"]), (422, &json!("the output \"topics\" is asked for twice")));
     for length in ["9999", "-1", "x"] {
         let headers = [("Inference-Header-Content-Length", length)];
         let answer = server.post_with("/v2/models/fake/infer", &headers, good.to_string().as_bytes());

@@ -92,7 +92,8 @@ fn options_change_decisions_and_never_probabilities() {
     let none = ask(json!({"thresholds": {"military": 1.0, "boilerplate": 1.0}}));
     let boilerplate = ask(json!({"thresholds": {"boilerplate": 0.0}}));
     let withheld = ask(json!({"abstain": {"military": 1.0, "escalation": 1.0, "boilerplate": 1.0}}));
-    for answer in [&all, &none, &boilerplate, &withheld] {
+    let certain = ask(json!({"thresholds": {"boilerplate": 0.0}, "abstain": {"military": 1.0, "escalation": 1.0}}));
+    for answer in [&all, &none, &boilerplate, &withheld, &certain] {
         assert_eq!(numbers(answer), numbers(&plain));
     }
     for index in 0..TEXTS.len() {
@@ -101,11 +102,12 @@ fn options_change_decisions_and_never_probabilities() {
         assert_eq!(of(&none, "/topics/0/applies"), false);
         assert_eq!(of(&boilerplate, "/boilerplate/applies"), true);
         assert_eq!((of(&boilerplate, "/topics/0/applies"), of(&boilerplate, "/scale/level")), (json!(false), json!(0)));
-        for pointer in ["/topics/0/applies", "/boilerplate/applies"] {
-            assert_eq!(of(&withheld, pointer), Value::Null, "{pointer}");
-        }
+        assert_eq!(of(&withheld, "/boilerplate/applies"), Value::Null);
+        // Of boilerplate, topics and level are no decisions of their own.
         let is_boilerplate = of(&plain, "/boilerplate/applies") == true;
-        assert_eq!(of(&withheld, "/scale/level") == Value::Null, !is_boilerplate);
+        let (topic, level) = if is_boilerplate { (json!(false), json!(0)) } else { (Value::Null, Value::Null) };
+        assert_eq!((of(&withheld, "/topics/0/applies"), of(&withheld, "/scale/level")), (topic, level));
+        assert_eq!((of(&certain, "/topics/0/applies"), of(&certain, "/scale/level")), (json!(false), json!(0)));
     }
     let one = ask(json!({"topics": ["sanctions"]}));
     assert_eq!(one["paragraphs"][0]["topics"].as_array().unwrap().len(), 1);
@@ -223,6 +225,10 @@ fn every_answer_has_an_id_and_a_kind() {
         let answer = request(server.address, method, path, &[], b"");
         assert_eq!((answer.status, &answer.json()["error_type"]), (status, &json!("not_found")), "{method} {path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    for path in ["/v2/models/%ff", "/v2/models/%ff/ready", "/v2/models/fake/versions/%ff"] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, &answer.json()["error_type"]), (400, &json!("validation")), "{path}");
     }
     server.stop().unwrap();
 }

@@ -167,14 +167,26 @@ impl Queue {
 
     /// Takes no more requests, and returns when those in the queue are done.
     pub(crate) fn close(&self) {
-        self.shared.lock().close();
-        self.stream_room.close();
-        self.shared.changed.notify_all();
+        self.refuse();
         let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         for worker in workers {
             // A worker catches the panics of its work; there is nobody else to tell.
             let _ = worker.join();
         }
+    }
+
+    /// Takes no more requests; the workers end when those in the queue are done.
+    fn refuse(&self) {
+        self.shared.lock().close();
+        self.stream_room.close();
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Queue {
+    /// Without waiting: who drops it may be a thread that answers everybody.
+    fn drop(&mut self) {
+        self.refuse();
     }
 }
 
@@ -191,6 +203,7 @@ impl Drop for Ticket {
         if state.remove(self.id).is_some() {
             self.shared.metrics.cancelled.inc();
             self.shared.observe(&state);
+            self.shared.wake_if_finished(&state);
         }
     }
 }
@@ -206,6 +219,13 @@ impl Shared {
         self.metrics.queue_requests.set(requests as i64);
         self.metrics.queue_texts.set(texts as i64);
         self.metrics.queue_bytes.set(bytes as i64);
+    }
+
+    /// Workers that wait for more must hear that there will be none.
+    fn wake_if_finished(&self, state: &State) {
+        if state.is_finished() {
+            self.changed.notify_all();
+        }
     }
 
     /// What one worker does until the queue is closed and empty.
@@ -291,11 +311,8 @@ impl Shared {
             }
         }
         self.observe(&state);
+        self.wake_if_finished(&state);
         drop(state);
-        if !done.is_empty() {
-            // Those that wait for the queue to be finished.
-            self.changed.notify_all();
-        }
         for job in done {
             let elapsed = u32::try_from(job.entered().elapsed().as_millis()).unwrap_or(u32::MAX);
             self.last_ms.store(elapsed, Ordering::Relaxed);

@@ -174,3 +174,32 @@ fn dropping_a_ticket_gives_its_room_back() {
     assert_eq!(queue.shared.metrics.cancelled.get(), 1);
     queue.close();
 }
+
+#[test]
+fn a_queue_that_is_dropped_leaves_no_workers() {
+    let queue = queue(100, 512, 3);
+    let shared = Arc::downgrade(&queue.shared);
+    drop(queue);
+    let begun = Instant::now();
+    while shared.strong_count() > 0 {
+        assert!(begun.elapsed().as_secs() < 300, "{} workers are left", shared.strong_count());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_closed_queue_ends_when_nobody_waits_for_what_a_worker_does() {
+    let (queue, classifier) = (Arc::new(queue(1 << 20, 512, 2)), classifier("fake"));
+    let long = vec!["Waffenruhe und Beschuss ".repeat(20_000)];
+    let ticket = queue.submit(classifier, long, Purpose::Labels, queue.admit(1).unwrap());
+    let (sender, closed) = std::sync::mpsc::channel();
+    let closing = Arc::clone(&queue);
+    std::thread::spawn(move || {
+        closing.close();
+        sender.send(()).unwrap();
+    });
+    // Time for the worker that has nothing to do to see that the queue is not finished yet.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    drop(ticket);
+    closed.recv_timeout(std::time::Duration::from_secs(300)).expect("a worker waits for ever");
+}

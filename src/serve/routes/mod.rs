@@ -25,6 +25,8 @@ use crate::serve::answer::{Kind, Refusal, Refused};
 use crate::serve::openapi::Refusals;
 use crate::serve::{App, guard, metrics, page};
 
+pub(crate) use crate::serve::routes::stream::LONG_LINES;
+
 /// The OpenAPI document of every route.
 #[derive(OpenApi)]
 #[openapi(
@@ -84,6 +86,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&app), guard::observe))
         .layer(CatchPanicLayer::custom(broken))
         .layer(from_fn(guard::same_origin))
+        .layer(from_fn(guard::encoding))
         .layer(RequestDecompressionLayer::new().gzip(true));
     classify
         .merge(admin)

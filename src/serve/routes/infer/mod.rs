@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -85,6 +87,16 @@ pub(crate) struct Named {
     version: Option<String>,
 }
 
+impl FromRequestParts<Arc<App>> for Named {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refused> {
+        let named = Path::from_request_parts(parts, app).await;
+        let unread = |why: PathRejection| Refused::malformed(format!("the path cannot be read: {}", why.body_text()));
+        named.map(|Path(named)| named).map_err(unread)
+    }
+}
+
 impl Named {
     fn check(&self, info: &BundleInfo) -> Result<(), Refused> {
         let is_same = self.name == info.name && self.version.as_ref().is_none_or(|version| *version == info.version);
@@ -126,10 +138,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<ServerRead
     get, path = "/v2/models/{name}", operation_id = "v2_model", tag = "other protocols", params(("name" = String, Path, description = "Name of the bundle")),
     responses((status = 200, description = "The model", body = ModelMetadata), Refusals), security((), ("key" = []))
 )]
-pub(crate) async fn model(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-) -> Result<Json<ModelMetadata>, Refused> {
+pub(crate) async fn model(State(app): State<Arc<App>>, named: Named) -> Result<Json<ModelMetadata>, Refused> {
     let classifier = app.engine.classifier();
     let info = classifier.info();
     named.check(info)?;
@@ -151,10 +160,7 @@ pub(crate) async fn model(
     get, path = "/v2/models/{name}/ready", operation_id = "v2_model_ready", tag = "other protocols", params(("name" = String, Path, description = "Name of the bundle")),
     responses((status = 200, description = "It takes requests", body = ModelReady), Refusals), security((), ("key" = []))
 )]
-pub(crate) async fn model_ready(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-) -> Result<Json<ModelReady>, Refused> {
+pub(crate) async fn model_ready(State(app): State<Arc<App>>, named: Named) -> Result<Json<ModelReady>, Refused> {
     named.check(app.engine.classifier().info())?;
     if app.is_stopping() { Err(Refused::stopping()) } else { Ok(Json(ModelReady { name: named.name, ready: true })) }
 }
@@ -167,12 +173,12 @@ pub(crate) async fn model_ready(
 )]
 pub(crate) async fn infer(
     State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
+    named: Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let bytes = body::whole(body, &app.limits).await?;
-    let (json, binary) = parts(&headers, bytes)?;
+    let whole = body::whole(body, &app).await?;
+    let (json, binary) = parts(&headers, &whole.bytes)?;
     let request: InferRequest = body::parse(&json)?;
     // Checked before anything is labelled, and again by the bundle that answers.
     let classifier = app.engine.classifier();
@@ -181,6 +187,7 @@ pub(crate) async fn infer(
     let Input::Texts(texts) = Input::texts(request.texts(&binary)?, app.limits.texts)? else {
         return Err(Refused::broken("texts were expected"));
     };
+    drop((json, binary, whole));
     let predictions = app.label_with(&classifier, texts).await?;
     let (answer, binary) = request.answer(classifier.info(), &wanted, &predictions);
     let json = serde_json::to_vec(&answer).map_err(|error| Refused::broken(error.to_string()))?;
@@ -195,8 +202,8 @@ pub(crate) async fn infer(
 }
 
 /// The JSON of a body and the bytes behind it.
-fn parts(headers: &HeaderMap, body: Bytes) -> Result<(Bytes, Bytes), Refused> {
-    let Some(length) = headers.get(&JSON_LENGTH) else { return Ok((body, Bytes::new())) };
+fn parts(headers: &HeaderMap, body: &Bytes) -> Result<(Bytes, Bytes), Refused> {
+    let Some(length) = headers.get(&JSON_LENGTH) else { return Ok((body.clone(), Bytes::new())) };
     let length = length.to_str().ok().and_then(|length| length.parse::<usize>().ok());
     match length.filter(|&length| length <= body.len()) {
         Some(length) => Ok((body.slice(..length), body.slice(length..))),

@@ -1,5 +1,7 @@
 //! Requests and answers of the Open Inference Protocol: tensors in JSON, or as bytes behind it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -125,7 +127,7 @@ impl InferRequest {
     /// The outputs that are asked for, and whether each is to come as bytes.
     ///
     /// # Errors
-    /// If there is no such output.
+    /// If there is no such output, or one is asked for twice: each takes room in the answer.
     pub(crate) fn wanted(&self, all: &[Output]) -> Result<Vec<(Output, bool)>, Refused> {
         let is_set = |parameters: &Map<String, Value>, name: &str| parameters.get(name).and_then(Value::as_bool);
         let as_bytes = is_set(&self.parameters, BINARY_ALL).unwrap_or(false);
@@ -138,7 +140,11 @@ impl InferRequest {
             let unknown = || Refused::invalid(format!("there is no output {:?}; there are {:?}", wanted.name, names()));
             Ok((found.ok_or_else(unknown)?, is_set(&wanted.parameters, BINARY).unwrap_or(as_bytes)))
         };
-        wanted.iter().map(find).collect()
+        let mut seen = BTreeSet::new();
+        match wanted.iter().find(|wanted| !seen.insert(wanted.name.as_str())) {
+            Some(twice) => Err(Refused::invalid(format!("the output {:?} is asked for twice", twice.name))),
+            None => wanted.iter().map(find).collect(),
+        }
     }
 
     /// The answer, and the bytes that follow it.

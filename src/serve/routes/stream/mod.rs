@@ -31,6 +31,8 @@ use crate::serve::routes::stream::read::Reader;
 use crate::serve::routes::stream::write::write;
 use crate::text::{Document, Language, ReadOptions, RecordShape};
 
+pub(crate) use crate::serve::routes::stream::read::LONG_LINES;
+
 /// Lines of a stream that may be between reading and writing.
 const LINES_AHEAD: usize = 64;
 /// Pieces of the answer that may wait for the connection.
@@ -95,7 +97,7 @@ pub(crate) async fn stream(
     let shape = RecordShape::new(NAME, &options);
     let (lines, waiting) = mpsc::channel(LINES_AHEAD);
     let (pieces, mut answer) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_AHEAD);
-    let held = Arc::new(Semaphore::new(app.limits.body_bytes.clamp(1, u32::MAX as usize)));
+    let held = Arc::new(Semaphore::new(app.limits.body_bytes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))));
     let reader = Reader { app: Arc::clone(&app), lines, shape, explains: query.explain, held, number: 0 };
     tokio::spawn(work(reader, body.into_data_stream(), write(app, waiting, pieces)).in_current_span());
     let answer = Body::from_stream(stream::poll_fn(move |context| answer.poll_recv(context)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::BodyDataStream;
 use futures_util::StreamExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::error::{Error, RecordFault};
 use crate::serve::App;
@@ -14,6 +14,12 @@ use crate::serve::input::aside;
 use crate::serve::queue::Purpose;
 use crate::serve::routes::stream::{End, Line, NAME, Waiting, Work};
 use crate::text::{Document, RecordShape, detect_language};
+
+/// Bytes of a line from which on it must have one of the [`LONG_LINES`]: far more than a post has, and little even for every
+/// connection at once.
+const LONG_BYTES: usize = 32 * 1024;
+/// Longer lines that streams hold at the same time before they are in the queue, as many as there is room for largest bodies.
+pub(crate) const LONG_LINES: usize = 16;
 
 /// Reads the lines of one stream.
 pub(super) struct Reader {
@@ -32,6 +38,7 @@ impl Reader {
     pub(super) async fn run(mut self, mut body: BodyDataStream) -> End {
         let mut line = Vec::new();
         let mut is_too_long = false;
+        let mut long = None;
         let limit = self.app.limits.body_bytes;
         loop {
             let next = tokio::select! {
@@ -45,7 +52,7 @@ impl Reader {
                 Ok(Some(Ok(bytes))) => bytes,
                 Ok(None) => {
                     if !line.is_empty() || is_too_long {
-                        self.line(line, is_too_long).await;
+                        self.line(line, is_too_long, long).await;
                     }
                     return End::Read;
                 }
@@ -55,22 +62,29 @@ impl Reader {
             while let Some(bytes) = part {
                 is_too_long |= line.len() + bytes.len() > limit;
                 if is_too_long {
-                    line = Vec::new()
+                    (line, long) = (Vec::new(), None);
                 } else {
-                    line.extend_from_slice(bytes)
+                    if long.is_none() && line.len() + bytes.len() > LONG_BYTES {
+                        long = tokio::select! {
+                            long = LongLine::new(&self.app) => Some(long),
+                            () = self.app.stopped() => return self.end("the server is shutting down").await,
+                        };
+                    }
+                    line.extend_from_slice(bytes);
                 }
                 part = parts.next();
-                if part.is_some()
-                    && self.line(std::mem::take(&mut line), std::mem::take(&mut is_too_long)).await.is_none()
-                {
-                    return End::Read;
+                if part.is_some() {
+                    let line = std::mem::take(&mut line);
+                    if self.line(line, std::mem::take(&mut is_too_long), long.take()).await.is_none() {
+                        return End::Read;
+                    }
                 }
             }
         }
     }
 
     /// One line; `None` when nobody takes lines any more.
-    async fn line(&mut self, line: Vec<u8>, is_too_long: bool) -> Option<()> {
+    async fn line(&mut self, line: Vec<u8>, is_too_long: bool, long: Option<LongLine>) -> Option<()> {
         self.number += 1;
         let limit = self.app.limits.body_bytes as u64;
         let mark = if self.number == 1 { line.strip_prefix("\u{feff}".as_bytes()) } else { None };
@@ -81,33 +95,41 @@ impl Reader {
             false => self.shape.json_line(self.number, text, "UTF-8"),
         };
         let line = match document {
-            Ok(document) => match self.submit(document).await {
+            Ok(document) => match self.submit(document, long).await {
                 Ok(line) => line,
                 Err(refused) => Line::fault(format!("{NAME}:{}: {}", self.number, refused.message())),
             },
-            Err(what) => Line::fault(Error::Record { path: NAME.into(), line: self.number, what }.to_string()),
+            Err(what) => {
+                drop(long);
+                Line::fault(Error::Record { path: NAME.into(), line: self.number, what }.to_string())
+            }
         };
         self.lines.send(line).await.ok()
     }
 
-    async fn submit(&self, document: Document) -> Result<Line, Refused> {
+    async fn submit(&self, document: Document, long: Option<LongLine>) -> Result<Line, Refused> {
         let bytes = document.text().len();
         let share = u32::try_from(bytes.min(self.app.limits.body_bytes)).unwrap_or(u32::MAX);
         let held = Arc::clone(&self.held).acquire_many_owned(share).await;
-        let room = self.app.engine.admit_stream(bytes).await?;
-        let classifier = self.app.engine.classifier();
+        let engine = &self.app.engine;
+        let room = engine.admit_stream(bytes).await?;
+        drop(long);
+        let classifier = engine.classifier();
         let split = move || {
             let texts: Vec<String> = document.paragraphs().map(|paragraph| paragraph.text().to_owned()).collect();
             let languages = texts.iter().map(|text| detect_language(text)).collect();
             (document, texts, languages)
         };
-        let (document, texts, languages) = aside(bytes, split).await?;
+        let (document, texts, languages) = engine.within(engine.deadline(), aside(bytes, split)).await?;
         self.app.log_texts(texts.iter().map(String::as_str));
         let explain = match self.explains {
-            true => Some(explain::cost(&classifier, texts.clone(), self.app.limits.explain_bytes).await?),
+            true => {
+                let cost = explain::cost(&classifier, texts.clone(), self.app.limits.explain_bytes);
+                Some(engine.within(engine.deadline(), cost).await?)
+            }
             false => None,
         };
-        let ticket = self.app.engine.submit(Arc::clone(&classifier), texts, Purpose::Labels, room);
+        let ticket = engine.submit(Arc::clone(&classifier), texts, Purpose::Labels, room);
         // The semaphore is never closed.
         let waiting = Waiting { document, languages, classifier, ticket, explain };
         Ok(Line { what: Work::Document(waiting), _held: held.ok() })
@@ -118,6 +140,28 @@ impl Reader {
         let what = format!("{NAME}:{}: {why}; this line and those after it were not read", self.number + 1);
         let _ = self.lines.send(Line::fault(what)).await;
         End::Read
+    }
+}
+
+/// One of the long lines that streams may hold.
+struct LongLine {
+    app: Arc<App>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl LongLine {
+    /// When there is room for it.
+    async fn new(app: &Arc<App>) -> Self {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&app.long_lines).acquire_owned().await.ok();
+        app.metrics.long_lines.inc();
+        Self { app: Arc::clone(app), _permit: permit }
+    }
+}
+
+impl Drop for LongLine {
+    fn drop(&mut self) {
+        self.app.metrics.long_lines.dec();
     }
 }
 
