@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use dom_query::{Element, NodeData, NodeId, NodeRef};
 
+use crate::text::html::parse::parse;
 use crate::text::space;
 
 /// Length above which a table cell is a block of its own, in characters. Shorter cells are data and make one block with
@@ -89,7 +90,7 @@ const TITLE_SEPARATORS: &[&str] = &[" | ", " - ", " – ", " — ", " :: ", " ·
 
 /// The text of a page.
 pub(crate) fn extract(html: &str) -> String {
-    let page = dom_query::Document::from(&*with_closed_elements(html));
+    let page = parse(&with_closed_elements(html));
     let title = page.select_single("head title").text().to_string();
     let holds_article = articles(&page.root());
     let visible = Walk::new(&holds_article, false).run(page.root());
@@ -455,5 +456,6 @@ impl Blocks {
     }
 }
 
+mod parse;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What a page shows, on pages as they are found.
 
 use super::*;
+use crate::text::html::parse::OPEN_LIMIT;
 
 fn blocks(html: &str) -> Vec<String> {
     extract(html).split("\n\n").filter(|block| !block.is_empty()).map(str::to_owned).collect()
@@ -151,4 +152,88 @@ fn deep_nesting_is_no_danger() {
     assert_eq!(extract(&html), "Text");
     let html = format!("{}Text", "<div>".repeat(2_000));
     assert_eq!(extract(&html), "Text");
+}
+
+/// A page as large sites have them: 50 elements deep, lists, links, tables, formatting that is closed.
+fn large_page() -> String {
+    let item = "<li><a href=\"/a\" class=\"b\"><span><b>Ort</b></span></a>, <i>Tag</i></li>";
+    let row = "<tr><td><b>Altdorf</b></td><td><a href=\"/b\">9</a></td></tr>";
+    let text =
+        "<p>Die <em>Gespräche</em> sind <a href=\"/c\"><strong>vertagt</strong></a>, sagte <q>sie</q>.<br>Ende</p>";
+    let body = format!("<ul>{}</ul><table>{}</table>{}", item.repeat(3000), row.repeat(5000), text.repeat(5000));
+    format!("<!DOCTYPE html><title>Seite</title>{}{body}{}", "<div>".repeat(50), "</div>".repeat(50))
+}
+
+#[test]
+fn large_pages_and_broken_ones_have_the_tree_of_the_standard() {
+    let broken = "<b id=1><p><a>x<div></b>y<a><table><i>z<tr><td></i>t</table></font><h1><font color=1>u".repeat(50);
+    for page in [PAGE, &large_page(), &broken] {
+        let tree = parse(page);
+        let standard = dom_query::Document::from(page);
+        assert_eq!(tree.tree.len(), standard.tree.len());
+        assert_eq!(tree.text(), standard.text());
+    }
+}
+
+#[test]
+fn unclosed_formatting_elements_are_not_opened_again_without_end() {
+    let count = 3000;
+    let open: String = (0..count).map(|id| format!("<b style='top:{id}'>")).collect();
+    let page = format!("<p>{open}{}", "<p>x".repeat(count));
+    assert!(parse(&page).tree.len() <= page.len());
+    assert_eq!(blocks(&page), vec!["x"; count]);
+}
+
+#[test]
+fn elements_beyond_the_limit_are_not_nested() {
+    let inside = "<script>let a = '<p>kein Text';</script><style>p {}</style><!-- <p> --><p>eins<p>zwei<br>drei";
+    let table = "<table><tr><td>vier</td><td>fünf</td></tr></table>";
+    let cases = [
+        ("blocks", 100_000, "<div>", "", vec!["eins", "zwei\ndrei", "vierfünf"]),
+        (
+            "blocks with text",
+            10_000,
+            "<div>x",
+            "",
+            [vec!["x"; 10_000], vec!["eins", "zwei\ndrei", "vierfünf"]].concat(),
+        ),
+        ("within a line", 10_000, "<span>", "", vec!["eins", "zwei\ndrei", "vier fünf"]),
+        ("formatting", 10_000, "<i role=a>", "", vec!["eins", "zwei\ndrei", "vier fünf"]),
+        ("drawings", 10_000, "<svg>", "</svg>", vec!["eins", "zwei\ndrei", "vier fünf"]),
+        ("closed again", 10_000, "<div>", "</div>", vec!["eins", "zwei\ndrei", "vier fünf"]),
+    ];
+    for (case, count, open, close, expected) in cases {
+        let page = format!("{}{}{inside}{table}", open.repeat(count), close.repeat(count));
+        assert_eq!(blocks(&page), expected, "{case}");
+        let tree = parse(&page);
+        assert!(tree.tree.len() <= page.len(), "{case}");
+        let mut depth = 0;
+        let mut node = tree.root().descendants_it().last();
+        while let Some(child) = node {
+            (node, depth) = (child.parent(), depth + 1);
+        }
+        assert!(depth <= OPEN_LIMIT + 5, "{case}: {depth}");
+    }
+}
+
+#[test]
+fn a_tag_ends_where_it_has_too_many_attributes() {
+    let words = |count: usize| (0..count).map(|word| format!(" a{word}")).collect::<String>();
+    let shown = |words: &str| blocks(&format!("<p{words}>Text")).concat();
+    assert_eq!(shown(&words(1000)), "Text");
+    for attributes in [words(100_000), words(100_000).replace(' ', "/"), words(100_000).replace(' ', "=\"\"b")] {
+        assert!(shown(&attributes).len() > attributes.len() / 2);
+    }
+    let many = words(10_000);
+    let address = "a/".repeat(30_000);
+    let cases = [
+        ("comment", format!("<!--{many} -- {many} -->")),
+        ("quoted value", format!("<img alt='{many}'>")),
+        ("address", format!("<img src={address}>")),
+        ("script", format!("<script>{many} <b {many}</script>")),
+        ("value that hides", format!("<p title=\"{many}\" hidden>verborgen</p>")),
+    ];
+    for (case, markup) in cases {
+        assert_eq!(blocks(&format!("<p>eins</p>{markup}<p>zwei</p>")), ["eins", "zwei"], "{case}");
+    }
 }
