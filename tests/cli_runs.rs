@@ -352,6 +352,12 @@ fn redirected_input_and_output_are_known_as_files() {
         assert_eq!(fs::read(folder.path("last.txt")).unwrap(), text);
     }
     for args in [&["."][..], &[".", "--output", "-"]] {
+        let mut command = folder.command(args);
+        command.stdout(appended("out.jsonl")).stderr(appended("log.txt")).status().unwrap();
+        let log = fs::read_to_string(folder.path("log.txt")).unwrap();
+        assert!(log.contains("log.txt is written by this run; it is not read"), "{log}");
+        assert!(log.contains("2 of 21 records"), "{log}");
+        fs::remove_file(folder.path("log.txt")).unwrap();
         let output = folder.command(args).stdout(appended("out.jsonl")).output().unwrap();
         assert!(stderr(&output).contains("out.jsonl is written by this run; it is not read"), "{}", stderr(&output));
         assert!(stderr(&output).contains("2 of 21 records"), "{}", stderr(&output));

@@ -81,18 +81,19 @@ pub(crate) enum Refusal {
 pub(crate) struct Written {
     output: FileIdentity,
     journal: Option<FileIdentity>,
+    messages: Option<FileIdentity>,
 }
 
 impl Written {
     /// An output file and its journal.
     pub(crate) fn file(output: &Path) -> Self {
         let journal = FileIdentity::of(&Journal::path_for(output));
-        Self { output: FileIdentity::of(output), journal: Some(journal) }
+        Self { output: FileIdentity::of(output), journal: Some(journal), messages: FileIdentity::of_stderr() }
     }
 
     /// The file that standard output is written to.
     pub(crate) fn stream(output: FileIdentity) -> Self {
-        Self { output, journal: None }
+        Self { output, journal: None, messages: FileIdentity::of_stderr() }
     }
 
     fn is_output(&self, path: &Path) -> bool {
@@ -101,6 +102,11 @@ impl Written {
 
     fn is_journal(&self, path: &Path) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.is(path))
+    }
+
+    /// Whether messages go there.
+    fn is_log(&self, path: &Path) -> bool {
+        self.messages.as_ref().is_some_and(|messages| messages.is(path))
     }
 
     fn is_stdin(&self) -> bool {
@@ -185,6 +191,10 @@ impl Inputs {
         while below.ends_with("**") {
             below.pop();
         }
+        if below.components().any(|part| part == Component::ParentDir) {
+            self.problems.push(format!("{pattern}: nothing matches .. behind **; leave it out, or put it before"));
+            return Ok(());
+        }
         let bases = match base.to_str() {
             None | Some("") => vec![PathBuf::new()],
             Some(base) => self.matches(base)?,
@@ -220,7 +230,7 @@ impl Inputs {
                 continue;
             }
             if is_folder {
-                self.add_folder(&path, written);
+                self.add_texts(&path, written);
             } else if !folders_only {
                 self.add_if_file(path, written);
             }
@@ -229,17 +239,21 @@ impl Inputs {
 
     fn add_folder(&mut self, folder: &Path, written: Option<&Written>) {
         let before = self.count();
-        for (path, is_folder) in self.walk(folder, false) {
-            if !is_folder && has_known_format(&path) {
-                self.add_if_file(path, written);
-            }
-        }
+        self.add_texts(folder, written);
         if self.count() == before {
             self.problems.push(format!(
                 "{}: the folder holds no text, Markdown, HTML, JSON Lines, CSV, TSV or Parquet file (nor one with .gz or \
                  .zst); files with other extensions are read when they are named",
                 folder.display()
             ));
+        }
+    }
+
+    fn add_texts(&mut self, folder: &Path, written: Option<&Written>) {
+        for (path, is_folder) in self.walk(folder, false) {
+            if !is_folder && has_known_format(&path) {
+                self.add_if_file(path, written);
+            }
         }
     }
 
@@ -275,7 +289,8 @@ impl Inputs {
     }
 
     fn add_found(&mut self, path: PathBuf, written: Option<&Written>) {
-        if written.is_some_and(|written| written.is_output(&path) || written.is_journal(&path)) {
+        if written.is_some_and(|written| written.is_output(&path) || written.is_journal(&path) || written.is_log(&path))
+        {
             self.skipped.push(path);
         } else {
             self.list.push(Input::File(path));

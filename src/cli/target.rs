@@ -37,6 +37,11 @@ impl FileIdentity {
         Self::of_stream(io::stdout())
     }
 
+    /// Of the file that standard error is written to, if the system says that it is one.
+    pub(crate) fn of_stderr() -> Option<Self> {
+        Self::of_stream(io::stderr())
+    }
+
     #[cfg(unix)]
     fn of_stream(stream: impl std::os::fd::AsFd) -> Option<Self> {
         let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);

@@ -94,7 +94,8 @@ fn is_foreign(request: &Request) -> bool {
             let asked = asked.or_else(|| headers.get(HOST)?.to_str().ok());
             let asker = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
             let is_own = asker.zip(asked).is_some_and(|((scheme, asker), asked)| {
-                !asker.is_empty() && host(asker, scheme).eq_ignore_ascii_case(host(asked, scheme))
+                let is_page = ["http", "https"].iter().any(|page| scheme.eq_ignore_ascii_case(page));
+                is_page && !asker.is_empty() && host(asker, scheme).eq_ignore_ascii_case(host(asked, scheme))
             });
             !is_own
         }

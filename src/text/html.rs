@@ -456,6 +456,7 @@ impl Blocks {
     }
 }
 
+mod attributes;
 mod parse;
 #[cfg(test)]
 mod tests;

@@ -219,6 +219,34 @@ fn long_lines_of_streams_wait_for_each_other() {
 }
 
 #[test]
+fn a_long_line_that_trickles_is_not_waited_for() {
+    let server = Running::start("fake", with_limits(|limits| limits.body_timeout = Duration::from_millis(300)));
+    let mut stream = server.connect();
+    let headers = "Host: t\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let line = " ".repeat(40_000);
+    write!(stream, "POST /v1/classify/stream HTTP/1.1\r\n{headers}{:x}\r\n{line}\r\n", line.len()).unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let mut trickle = stream.try_clone().unwrap();
+        scope.spawn(move || {
+            while stopped.recv_timeout(Duration::from_millis(50)).is_err() {
+                let _ = trickle.write_all(b"1\r\n \r\n");
+            }
+        });
+        let mut answer = String::new();
+        let mut buffer = [0; 4096];
+        while !answer.contains("a long line did not come whole in time") {
+            let bytes = stream.read(&mut buffer).unwrap();
+            assert!(bytes > 0, "{answer}");
+            answer.push_str(&String::from_utf8_lossy(&buffer[..bytes]));
+        }
+        server.wait_for("detente_long_lines", |lines| lines == 0.0);
+        stop.send(()).unwrap();
+    });
+    server.stop().unwrap();
+}
+
+#[test]
 fn limits_may_be_as_large_as_numbers_are() {
     let options = with_limits(|limits| {
         (limits.body_bytes, limits.texts, limits.queue_bytes) = (usize::MAX, usize::MAX, usize::MAX);

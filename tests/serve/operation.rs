@@ -83,6 +83,7 @@ fn pages_of_other_origins_get_nothing() {
         ("http://test.elsewhere.example", 403),
         ("http://elsewhere.example/test", 403),
         ("http://", 403),
+        ("app://test", 403),
         ("test", 403),
         ("null", 403),
     ] {

@@ -3,7 +3,7 @@
 //! In: HTML of any kind. Out: its tree.
 //!
 //! The algorithm of the standard repeats itself without bound on three kinds of pages. For all others the tree is the
-//! standard's, but for the attributes that nobody reads.
+//! standard's, but for the attributes that nobody reads; formatting elements that differ in these alone count as alike.
 //!
 //! - Formatting elements (`b`, `a`, `font` …) that were left open are opened again in each paragraph that follows: n of
 //!   them and n paragraphs make n² nodes. A tree that has [`SPARE_NODES`] more nodes than the page has bytes is given up,
@@ -13,11 +13,11 @@
 //!   begins, and what it holds follows it. All text is kept, and blocks still begin where they did; what should have
 //!   hidden text so deep in a page does not. Together with the formatting elements to be opened again there are never more
 //!   than some 800, and each byte of the page, and each node, costs a constant number of looks at them at most.
-//! - Each attribute is compared with those before it in its tag. Where there was no token for long, `>` is put after
-//!   all that might separate attributes, so that a tag ends there and has at most some 33,000. In comments and quoted
-//!   values, the other places where tokens are far between, that changes nothing.
+//! - Each attribute is compared with those before it in its tag, so a tag has at most some 2,000 ([`attributes`]).
+//!
+//! What is left that is not linear: elements of millions of different names, seconds for 10 MB of them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use dom_query::{Document, NodeId};
 use html5ever::tendril::StrTendril;
@@ -25,7 +25,10 @@ use html5ever::tokenizer::{
     BufferQueue, EndTag, Tag, TagToken, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 use html5ever::tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts};
-use html5ever::{LocalName, TokenizerResult, local_name};
+use html5ever::{Attribute, LocalName, TokenizerResult, local_name};
+
+use crate::text::html::attributes::{Next, TagWatch};
+use crate::text::html::hides;
 
 /// Elements that may be open at once, as in Chromium (`kMaximumHTMLParserDOMTreeDepth`). Pages have some 30, seldom 100.
 pub(crate) const OPEN_LIMIT: usize = 512;
@@ -37,19 +40,15 @@ const INLINE_LIMIT: usize = 256;
 /// The most bytes that the tokenizer is given at once.
 const PIECE_BYTES: usize = 1024;
 
-/// The most [`Separation::sum`] between two tokens: some 1000 attributes, or a quoted value of 32,000 words, or a
-/// picture of 2 MB in an address without quotes.
-const SEPARATION_LIMIT: usize = 1 << 15;
-
-/// How many unlikely separators count as much as a likely one.
-const SEPARATOR_WEIGHT: usize = 32;
-
 /// Nodes that a tree may have beside one for each byte of its page before it is given up.
 const SPARE_NODES: usize = 10_000;
 
 /// The attributes that tell what is text, and those by which the tree builder tells where drawings and formulas end.
 const ATTRIBUTES: &[&str] =
     &["aria-hidden", "color", "encoding", "face", "hidden", "itemprop", "open", "role", "size", "style", "type"];
+
+/// Longer values of these attributes say nothing.
+const VALUE_BYTES: usize = 256;
 
 /// The tree of a page.
 pub(crate) fn parse(html: &str) -> Document {
@@ -66,7 +65,7 @@ pub(crate) fn parse(html: &str) -> Document {
 fn build(html: &str, is_reopening: bool) -> Option<Document> {
     let options = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
     let builder = TreeBuilder::new(Document::default(), options);
-    let tree = BoundedTree { builder, is_reopening, has_token: Cell::new(false) };
+    let tree = BoundedTree { builder, is_reopening, has_token: Cell::new(false), error: RefCell::default() };
     let tokenizer = Tokenizer::new(tree, TokenizerOpts::default());
     let input = BufferQueue::default();
     let feed = |piece: &str| {
@@ -74,62 +73,30 @@ fn build(html: &str, is_reopening: bool) -> Option<Document> {
         // It stops at the end of each script, which a browser would run.
         while !matches!(tokenizer.feed(&input), TokenizerResult::Done) {}
     };
-    let (mut rest, mut separation) = (html, Separation::default());
+    let sink = &tokenizer.sink;
+    let (mut rest, mut watch) = (html, TagWatch::default());
     while !rest.is_empty() {
-        let is_over = separation.sum > SEPARATION_LIMIT;
-        let ends: fn(u8) -> bool = if is_over { separates } else { |byte| byte == b'>' };
-        let most = if is_over { rest.len() } else { rest.floor_char_boundary(PIECE_BYTES) };
-        let end = rest.bytes().take(most).position(ends).map_or(most, |at| at + 1);
-        let (piece, after) = rest.split_at(end);
-        tokenizer.sink.has_token.set(false);
+        let (length, next) = watch.advance(&rest[..rest.floor_char_boundary(PIECE_BYTES)]);
+        let (piece, after) = rest.split_at(length);
+        sink.has_token.set(false);
         feed(piece);
-        if tokenizer.sink.has_token.get() {
-            separation = Separation::default();
-            separation.add(&piece[piece.find('<').unwrap_or(piece.len())..]);
-        } else {
-            separation.add(piece);
-            if is_over {
-                feed(">");
-            }
-        }
         rest = after;
-        if is_reopening && tokenizer.sink.builder.sink.tree.len() > html.len() + SPARE_NODES {
+        match next {
+            _ if sink.has_token.get() => watch.token(piece),
+            Next::Go => {}
+            Next::Ask => {
+                sink.error.take();
+                feed("\0");
+                watch.answer(sink.error.take().as_deref());
+            }
+            Next::End => feed(">"),
+        }
+        if is_reopening && sink.builder.sink.tree.len() > html.len() + SPARE_NODES {
             return None;
         }
     }
     tokenizer.end();
     Some(tokenizer.sink.builder.sink)
-}
-
-/// Whether another attribute may begin after this byte.
-fn separates(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'\'')
-}
-
-/// How much there was to separate attributes since the last token, if that was the beginning of a tag.
-#[derive(Default)]
-struct Separation {
-    /// 1 for each separator, and [`SEPARATOR_WEIGHT`] where it is likely to be one. Slashes are part of addresses, and
-    /// quoted values have white space of their own, but what looks like one may stand in a name.
-    sum: usize,
-    quote: Option<u8>,
-    last: u8,
-}
-
-impl Separation {
-    fn add(&mut self, piece: &str) {
-        for byte in piece.bytes() {
-            if separates(byte) {
-                self.sum += if self.quote.is_some() || byte == b'/' { 1 } else { SEPARATOR_WEIGHT };
-            }
-            match (self.quote, byte) {
-                (None, b'"' | b'\'') if self.last == b'=' => self.quote = Some(byte),
-                (Some(quote), _) if quote == byte => self.quote = None,
-                _ => {}
-            }
-            self.last = byte;
-        }
-    }
 }
 
 /// A tree builder that has only so many elements open.
@@ -139,19 +106,22 @@ struct BoundedTree {
     is_reopening: bool,
     /// Whether there was a token since this was last unset.
     has_token: Cell<bool>,
+    /// What the tokenizer said of its input the last time that it did not like it.
+    error: RefCell<Option<String>>,
 }
 
 impl TokenSink for BoundedTree {
     type Handle = NodeId;
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<NodeId> {
-        if let Token::ParseError(_) = token {
+        if let Token::ParseError(error) = token {
+            *self.error.borrow_mut() = Some(error.into_owned());
             return TokenSinkResult::Continue;
         }
         self.has_token.set(true);
         match token {
             TagToken(mut tag) => {
-                tag.attrs.retain(|attribute| ATTRIBUTES.contains(&&*attribute.name.local));
+                tag.attrs.retain_mut(keep);
                 if !self.is_reopening {
                     tag.name = plain(tag.name);
                 }
@@ -222,4 +192,18 @@ fn plain(name: LocalName) -> LocalName {
         "a" | "font" => local_name!("ins"),
         _ => name,
     }
+}
+
+/// Whether an attribute is read, with a short value. The tree builder copies them, and the walk reads them of each copy.
+fn keep(attribute: &mut Attribute) -> bool {
+    let name: &str = &attribute.name.local;
+    if name == "style" {
+        let is_kept = hides(&attribute.value);
+        attribute.value = "display:none".into();
+        return is_kept;
+    }
+    if attribute.value.len() > VALUE_BYTES {
+        attribute.value.clear();
+    }
+    ATTRIBUTES.contains(&name)
 }

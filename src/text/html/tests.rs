@@ -221,12 +221,29 @@ fn a_tag_ends_where_it_has_too_many_attributes() {
     let words = |count: usize| (0..count).map(|word| format!(" a{word}")).collect::<String>();
     let shown = |words: &str| blocks(&format!("<p{words}>Text")).concat();
     assert_eq!(shown(&words(1000)), "Text");
-    for attributes in [words(100_000), words(100_000).replace(' ', "/"), words(100_000).replace(' ', "=\"\"b")] {
-        assert!(shown(&attributes).len() > attributes.len() / 2);
+    for attributes in [
+        words(100_000),
+        words(100_000).replace(' ', "/"),
+        words(100_000).replacen(' ', " b", 1).replace(" a", "=\"\"a"),
+    ] {
+        assert!(shown(&attributes).len() > attributes.len() / 2, "{attributes:.30}");
     }
     let many = words(10_000);
     let address = "a/".repeat(30_000);
+    let data = r#"{"a": [1, "b"], "c": "<p title='d'>"}, "#.repeat(3000);
+    let indented: String = (0..60).map(|number| format!("\n{:60}data-a{number}=\"v\"", "")).collect();
     let cases = [
+        (
+            "data before what hides",
+            format!("<p data-page=\"{}\" class='x' hidden>verborgen</p>", data.replace('"', "&quot;")),
+        ),
+        ("data as JSON", format!("<p data-page = '{}' class='x' hidden>verborgen</p>", data.replace('\'', ""))),
+        ("data at the end", format!("<p hidden data-page='{}'>verborgen</p>", data.replace('\'', ""))),
+        ("data twice", format!("<p data-a=\"{many}\" data-b='{many}' hidden>verborgen</p>")),
+        ("a line each", format!("<p{indented} hidden>verborgen</p>")),
+        ("space", format!("<p {} hidden>verborgen</p>", " \n".repeat(3000))),
+        ("bogus comment", format!("<?php {many} ?>")),
+        ("attributes", format!("<p{} hidden>verborgen</p>", words(1500))),
         ("comment", format!("<!--{many} -- {many} -->")),
         ("quoted value", format!("<img alt='{many}'>")),
         ("address", format!("<img src={address}>")),
@@ -236,4 +253,22 @@ fn a_tag_ends_where_it_has_too_many_attributes() {
     for (case, markup) in cases {
         assert_eq!(blocks(&format!("<p>eins</p>{markup}<p>zwei</p>")), ["eins", "zwei"], "{case}");
     }
+}
+
+#[test]
+fn what_is_read_of_attributes_is_short() {
+    let long = format!("color:red;{}", "top:0;".repeat(10_000));
+    let page = format!("<p><b style='{long}' role='{long}'>{}<p><i style='{long}display : NONE'>z", "<p>x".repeat(3));
+    assert_eq!(blocks(&page), ["x"; 3]);
+    for node in parse(&page).root().descendants_it() {
+        assert!(node.attrs().iter().all(|attribute| attribute.value.len() < 20));
+    }
+}
+
+#[test]
+fn trees_are_bounded_where_a_tag_is_endless_too() {
+    let open = "<b role=i>".repeat(120);
+    let page = format!("<p>{open}<i {}a>{}", "a/".repeat(32_000), "<p>x".repeat(20_000));
+    assert!(parse(&page).tree.len() <= page.len());
+    assert!(blocks(&page).ends_with(&vec!["x".to_owned(); 19_999]));
 }

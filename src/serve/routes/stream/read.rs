@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::BodyDataStream;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::error::{Error, RecordFault};
 use crate::serve::App;
@@ -41,11 +42,14 @@ impl Reader {
         let mut long = None;
         let limit = self.app.limits.body_bytes;
         loop {
+            let patience = Instant::now() + self.app.limits.body_timeout;
+            let until = long.as_ref().map_or(patience, |long: &LongLine| patience.min(long.due));
             let next = tokio::select! {
-                next = tokio::time::timeout(self.app.limits.body_timeout, body.next()) => next,
+                next = tokio::time::timeout_at(until, body.next()) => next,
                 () = self.app.stopped() => return self.end("the server is shutting down").await,
             };
             let bytes = match next {
+                Err(_) if long.is_some() => return self.end("a long line did not come whole in time").await,
                 Err(_) => return self.end("no more bytes came in time").await,
                 Ok(Some(Err(error))) if is_broken(&error) => return End::Broken,
                 Ok(Some(Err(error))) => return self.end(&format!("the body cannot be read: {error}")).await,
@@ -146,6 +150,8 @@ impl Reader {
 /// One of the long lines that streams may hold.
 struct LongLine {
     app: Arc<App>,
+    /// When it must be there, since others wait.
+    due: Instant,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -155,7 +161,7 @@ impl LongLine {
         // The semaphore is never closed.
         let permit = Arc::clone(&app.long_lines).acquire_owned().await.ok();
         app.metrics.long_lines.inc();
-        Self { app: Arc::clone(app), _permit: permit }
+        Self { app: Arc::clone(app), due: Instant::now() + app.limits.body_timeout, _permit: permit }
     }
 }
 
