@@ -1,10 +1,11 @@
 """What each part of the recipe gives: short runs of finetune.py with one change at a time, several seeds each.
 
-Command: python ablation.py --data DIR --encoder DIR --lower FILE --work DIR --steps 600 --seeds 1 2 3 [--jobs 2]
+Command: python ablation.py --data DIR --encoder DIR --lower FILE --work DIR --steps 600 --seeds 1 2 3 [--jobs 2] [--variants NAME …]
 Inputs: labelled records, an encoder folder without heads, the file of lower.py --layers 8 for it.
 Outputs, below --work: VARIANT-SEED.json, the dev figures of one run; a table on standard output, mean and half the 95 % interval (t).
 Every run takes the same number of steps, with the upper four layers and the heads learning and without averaging of weights, which over so few
-steps would be a mean of the whole way. It is calibrated on dev, translations included, and judged there. A run whose figures are there
+steps would be a mean of the whole way. It is calibrated on dev, translations included, and judged there, and on the pairs of
+eval/behaviour/negation.jsonl (passed: both signs of the level as the gold has them). A run whose figures are there
 is not done again, so a table that was cut off goes on where it was; figures made with other options are refused. Seeds come one after another
 over all variants: what is there at any time is balanced. A run that fails is told and the others go on.
 """
@@ -29,13 +30,14 @@ from scipy import stats
 from bundle import quantise_in_place, write_json
 from calibrate import Sample, fit, with_translations
 from data import FILES, Item, Labels, read_items
-from figures import NEWS
+from figures import NEWS, Decisions, consistency
 from metrics import kappa, macro_f1
 from model import load_checkpoint, load_tokenizer
 from predict import text_logits
 from scheme import LEVEL_CODES
 
 FROZEN = 8
+NEGATION = Path(__file__).resolve().parents[2] / "eval" / "behaviour" / "negation.jsonl"
 COMMON = {"frozen": FROZEN, "topics_weight": 3.0, "layer_rate": 2.5e-4, "head_rate": 1e-3, "keep_last": 1, "averaging": 0.0}
 
 
@@ -48,8 +50,9 @@ class Variant:
     translations: bool = True
 
 
+WHOLE = "whole recipe"
 VARIANTS = {
-    "whole recipe": Variant(),
+    WHOLE: Variant(),
     "without the labels of news_more": Variant(without=("news_more",)),
     "without own groups": Variant(without=("contrast", "pairs")),
     "without translations of news": Variant(translations=False),
@@ -66,11 +69,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="the whole recipe is always among them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side, one thread each")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    runs = [(name, seed) for seed in options.seeds for name in VARIANTS]
+    names = [name for name in VARIANTS if name == WHOLE or name in options.variants]
+    runs = [(name, seed) for seed in options.seeds for name in names]
     with ThreadPoolExecutor(options.jobs) as pool:
         attempts = {run: pool.submit(train_and_judge, *run, options) for run in runs}
     failed = {run: attempt.exception() for run, attempt in attempts.items() if attempt.exception()}
@@ -78,7 +83,7 @@ def main() -> None:
         print(f"{name}, seed {seed}: {fault}", file=sys.stderr)
     if failed:
         sys.exit(f"{len(failed)} of {len(runs)} runs failed; their logs are in {options.work}")
-    print_table(options.work, options.seeds)
+    print_table(options.work, options.seeds, names)
 
 
 def train_and_judge(name: str, seed: int, options: argparse.Namespace) -> None:
@@ -128,7 +133,8 @@ def judged(checkpoint: Path, dev: list[Item]) -> dict[str, float]:
     texts, items, weights = with_translations(dev)
     logits, labels = text_logits(model, load_tokenizer(checkpoint), texts, bf16=True), Labels.of(items)
     calibration = fit(Sample(logits, labels, weights), model.heads.escalation_kind, "dev")
-    topics, levels = calibration.topics_apply(logits.topics), calibration.levels(logits.escalation)
+    decisions = Decisions.of_model(logits, calibration)
+    topics, levels = decisions.topics, decisions.levels
     gold = np.array(LEVEL_CODES)[labels.escalation]
     level_loss = -np.log(calibration.escalation_probabilities(logits.escalation)[np.arange(len(texts)), labels.escalation].clip(1e-9))
     hit = np.where(labels.topics == 1, calibration.topic_probabilities(logits.topics), 1 - calibration.topic_probabilities(logits.topics))
@@ -144,20 +150,25 @@ def judged(checkpoint: Path, dev: list[Item]) -> dict[str, float]:
             f"{name} topics loss": float(topics_loss[rows].mean()),
             f"{name} level loss": float(level_loss[rows].mean()),
         }
-    return figures
+    agreement = consistency(items, decisions)
+    pairs = [json.loads(line) for line in NEGATION.read_text().splitlines()]
+    sides = [side for pair in pairs for side in (pair["a"], pair["b"])]
+    turned = calibration.levels(text_logits(model, load_tokenizer(checkpoint), [side["text"] for side in sides], bf16=True).escalation)
+    right = np.sign(turned) == np.sign([side["escalation"] for side in sides])
+    return figures | {"same topics": agreement["same_topics"], "same sign": agreement["same_sign"], "negation": float(right.reshape(-1, 2).all(1).mean())}
 
 
-def print_table(work: Path, seeds: list[int]) -> None:
+def print_table(work: Path, seeds: list[int], names: list[str]) -> None:
     """One row a variant: mean and half the 95 % interval over seeds, and the difference to the whole recipe with the same seeds."""
-    results = {name: [json.loads((work / f"{name.replace(' ', '-')}-{seed}.json").read_text())["figures"] for seed in seeds] for name in VARIANTS}
-    columns = list(results["whole recipe"][0])
-    whole = np.array([[run[column] for column in columns] for run in results["whole recipe"]])
+    results = {name: [json.loads((work / f"{name.replace(' ', '-')}-{seed}.json").read_text())["figures"] for seed in seeds] for name in names}
+    columns = list(results[WHOLE][0])
+    whole = np.array([[run[column] for column in columns] for run in results[WHOLE]])
     print("| | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
     for name, runs in results.items():
         values = np.array([[run[column] for column in columns] for run in runs])
-        shown = values if name == "whole recipe" else values - whole
+        shown = values if name == WHOLE else values - whole
         half = stats.t.ppf(0.975, len(seeds) - 1) * shown.std(0, ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.full(len(columns), np.nan)
-        sign = "" if name == "whole recipe" else "+"
+        sign = "" if name == WHOLE else "+"
         print(f"| {name} | " + " | ".join(f"{mean:{sign}.3f} ± {width:.3f}" for mean, width in zip(shown.mean(0), half)) + " |")
 
 
