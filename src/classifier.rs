@@ -251,16 +251,20 @@ impl Classifier {
         peaks.into_iter().fold(Peak::default(), Peak::plus)
     }
 
-    /// What the bundle says of texts, and their vectors in [`VectorSpace::Encoder`]: for those who choose among texts
-    /// ([`crate::sample`]).
+    /// What the bundle says of texts, and their vectors, in one pass: for those who choose among texts ([`crate::sample`]) or add
+    /// heads to those of a bundle ([`crate::eval::fit()`]).
     ///
     /// # Errors
     /// As [`Self::classify_batch`].
-    pub fn predictions_and_vectors<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<(Prediction, TextVectors)>> {
+    pub fn predictions_and_vectors<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        space: VectorSpace,
+    ) -> Result<Vec<(Prediction, TextVectors)>> {
         self.check_labels()?;
         let heads = &self.bundle.heads;
         let of = |encoding: &Encoding, vectors: &[&[f32]]| {
-            (heads.logits(encoding, vectors), heads.vectors(&encoding.windows, vectors, VectorSpace::Encoder))
+            (heads.logits(encoding, vectors), heads.vectors(&encoding.windows, vectors, space))
         };
         let seen = self.encode(texts, of)?.into_iter();
         Ok(seen.map(|(encoding, (logits, vectors))| (self.predict(&encoding, &logits), vectors)).collect())

@@ -113,9 +113,12 @@ pub(crate) fn fit(args: &Fit, console: &Console) -> anyhow::Result<Exit> {
     check_examples(&scheme, &gold.items)?;
 
     let space = if args.keep_heads { VectorSpace::Heads } else { VectorSpace::Encoder };
-    let vectors = vectors(&classifier, &gold.items, space)?;
-    let flags =
-        if args.keep_heads && info.scheme.boilerplate { Some(boilerplate(&classifier, &gold.items)?) } else { None };
+    let (vectors, flags) = match args.keep_heads && info.scheme.boilerplate {
+        true => {
+            vectors_and_boilerplate(&classifier, &gold.items, space).map(|(vectors, flags)| (vectors, Some(flags)))?
+        }
+        false => (vectors(&classifier, &gold.items, space)?, None),
+    };
     let sample =
         FitSample { scheme: &scheme, gold: &gold.items, vectors: &vectors, boilerplate_of_base: flags.as_deref() };
     let options = FitOptions {
@@ -230,14 +233,21 @@ fn vectors(classifier: &Classifier, items: &[GoldItem], space: VectorSpace) -> a
     Ok(vectors)
 }
 
-/// Whether the bundle calls each text boilerplate, block by block.
-fn boilerplate(classifier: &Classifier, items: &[GoldItem]) -> anyhow::Result<Vec<bool>> {
-    let mut flags = Vec::with_capacity(items.len());
+/// The same, and whether the bundle calls each text boilerplate.
+fn vectors_and_boilerplate(
+    classifier: &Classifier,
+    items: &[GoldItem],
+    space: VectorSpace,
+) -> anyhow::Result<(Vec<TextVectors>, Vec<bool>)> {
+    let (mut vectors, mut flags) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
     for block in items.chunks(BLOCK) {
         let texts: Vec<&str> = block.iter().map(|item| item.text.as_str()).collect();
-        flags.extend(classifier.classify_batch(&texts)?.iter().map(|prediction| prediction.is_boilerplate()));
+        for (prediction, text_vectors) in classifier.predictions_and_vectors(&texts, space)? {
+            vectors.push(text_vectors);
+            flags.push(prediction.is_boilerplate());
+        }
     }
-    Ok(flags)
+    Ok((vectors, flags))
 }
 
 fn write(

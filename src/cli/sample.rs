@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, ValueHint};
-use detente::Classifier;
 use detente::sample::{
     Candidate, Sampler, argilla_settings, label_studio_config, write_argilla, write_csv, write_label_studio,
 };
 use detente::text::{self, ReadOptions, detect_language};
+use detente::{Classifier, VectorSpace};
 
 use crate::cli::args::{Engine, Reading};
 use crate::cli::classify::{open_classifier, read_options};
@@ -159,7 +159,7 @@ impl Pass<'_> {
     fn flush(&mut self) -> anyhow::Result<()> {
         let block = std::mem::take(&mut self.block);
         let texts: Vec<&str> = block.iter().map(|(_, _, text)| text.as_str()).collect();
-        let seen = self.classifier.predictions_and_vectors(&texts)?;
+        let seen = self.classifier.predictions_and_vectors(&texts, VectorSpace::Encoder)?;
         for ((document, paragraph, text), (prediction, vectors)) in block.into_iter().zip(seen) {
             if self.args.with_boilerplate || !prediction.is_boilerplate() {
                 let language = detect_language(&text).code().to_owned();
