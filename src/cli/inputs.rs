@@ -104,9 +104,13 @@ impl Written {
         self.journal.as_ref().is_some_and(|journal| journal.is(path))
     }
 
-    /// Whether messages go there.
-    fn is_log(&self, path: &Path) -> bool {
-        self.messages.as_ref().is_some_and(|messages| messages.is(path))
+    /// Whether a file is one of them.
+    fn holds(&self, path: &Path) -> bool {
+        let found = FileIdentity::of(path);
+        [Some(&self.output), self.journal.as_ref(), self.messages.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|written| written.is_same(&found))
     }
 
     fn is_stdin(&self) -> bool {
@@ -289,8 +293,7 @@ impl Inputs {
     }
 
     fn add_found(&mut self, path: PathBuf, written: Option<&Written>) {
-        if written.is_some_and(|written| written.is_output(&path) || written.is_journal(&path) || written.is_log(&path))
-        {
+        if written.is_some_and(|written| written.holds(&path)) {
             self.skipped.push(path);
         } else {
             self.list.push(Input::File(path));

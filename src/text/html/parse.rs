@@ -17,6 +17,7 @@
 //!
 //! What is left that is not linear: elements of millions of different names, seconds for 10 MB of them.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
 use dom_query::{Document, NodeId};
@@ -107,7 +108,7 @@ struct BoundedTree {
     /// Whether there was a token since this was last unset.
     has_token: Cell<bool>,
     /// What the tokenizer said of its input the last time that it did not like it.
-    error: RefCell<Option<String>>,
+    error: RefCell<Option<Cow<'static, str>>>,
 }
 
 impl TokenSink for BoundedTree {
@@ -115,7 +116,7 @@ impl TokenSink for BoundedTree {
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<NodeId> {
         if let Token::ParseError(error) = token {
-            *self.error.borrow_mut() = Some(error.into_owned());
+            *self.error.borrow_mut() = Some(error);
             return TokenSinkResult::Continue;
         }
         self.has_token.set(true);
