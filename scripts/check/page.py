@@ -274,12 +274,17 @@ def hide_boilerplate(page: Page, and_then: str = "") -> None:
     page.run("document.getElementById('hide').click()")
 
 
+def let_go(page: Page, x: float, y: float, data: dict) -> None:
+    """Drags something to a place on the screen and lets it go there."""
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+
 def drop(page: Page, count: int) -> None:
     """A file falls onto the page."""
     page.run("scrollTo(0, 0)")
     data = {"items": [], "files": [str(DROPPED)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.call("Input.dispatchDragEvent", type=kind, x=150, y=200, data=data)
+    let_go(page, 150, 200, data)
     page.wait(f"document.querySelectorAll('.para').length === {count}", "labels of the file that was dropped")
 
 
@@ -314,15 +319,13 @@ def drag_text(page: Page) -> None:
     page.run("const box = document.getElementById('text'); box.value = 'Here'; box.scrollIntoView({block: 'center'}); isHtml = true")
     box = page.run("const b = document.getElementById('text').getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]")
     dragged = {"items": [{"mimeType": "text/plain", "data": "and 1 < 2 there."}], "files": [], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.call("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=dragged)
+    let_go(page, *box, dragged)
     page.wait("document.getElementById('text').value !== 'Here'", "a text that was dropped into the box")
     value = page.run("return document.getElementById('text').value")
     if "Here" not in value or "there" not in value:
         raise Failure(f"a text dropped into the box took the place of what was there: {value!r}")
     page.run("isHtml = true; scrollTo(0, 0)")
-    for kind in ("dragEnter", "dragOver", "drop"):
-        page.call("Input.dispatchDragEvent", type=kind, x=10, y=10, data=dragged)
+    let_go(page, 10, 10, dragged)
     page.wait("document.querySelector('.para > p')?.textContent === 'and 1 < 2 there.'", "labels of the text that was dropped")
 
 

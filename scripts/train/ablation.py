@@ -13,7 +13,6 @@ over all variants: what is there at any time is balanced. A run that fails is to
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import shutil
@@ -29,7 +28,7 @@ from scipy import stats
 
 from bundle import quantise_in_place, write_json
 from calibrate import Sample, fit, with_translations
-from data import FILES, Item, Labels, read_items
+from data import FILES, Item, Labels, opened, read_items
 from figures import NEWS, Decisions, consistency
 from metrics import kappa, macro_f1
 from model import load_checkpoint, load_tokenizer
@@ -116,8 +115,7 @@ def thin(data: Path, output: Path, variant: Variant) -> None:
         source = data / file
         if not source.exists():
             continue
-        opened = gzip.open if source.suffix == ".gz" else open
-        with opened(source, "rt", encoding="utf-8") as lines, opened(output / file, "wt", encoding="utf-8") as kept:
+        with opened(source, "rt") as lines, opened(output / file, "wt") as kept:
             for line in lines:
                 record = json.loads(line)
                 if record["split"] == "train" and name in variant.without:
@@ -128,16 +126,16 @@ def thin(data: Path, output: Path, variant: Variant) -> None:
 
 
 def judged(checkpoint: Path, dev: list[Item]) -> dict[str, float]:
-    """Figures on dev, calibrated there: topics macro-F1, kappa and log loss of both, by kind of text."""
+    """Figures on dev, calibrated there: topics macro-F1, kappa and log loss of both, by kind of text; agreement of translations; negation."""
     model = quantise_in_place(load_checkpoint(checkpoint))
     texts, items, weights = with_translations(dev)
-    logits, labels = text_logits(model, load_tokenizer(checkpoint), texts, bf16=True), Labels.of(items)
+    tokenizer, labels = load_tokenizer(checkpoint), Labels.of(items)
+    logits = text_logits(model, tokenizer, texts, bf16=True)
     calibration = fit(Sample(logits, labels, weights), model.heads.escalation_kind, "dev")
     decisions = Decisions.of_model(logits, calibration)
-    topics, levels = decisions.topics, decisions.levels
     gold = np.array(LEVEL_CODES)[labels.escalation]
-    level_loss = -np.log(calibration.escalation_probabilities(logits.escalation)[np.arange(len(texts)), labels.escalation].clip(1e-9))
-    hit = np.where(labels.topics == 1, calibration.topic_probabilities(logits.topics), 1 - calibration.topic_probabilities(logits.topics))
+    level_loss = -np.log(decisions.level_probabilities[np.arange(len(texts)), labels.escalation].clip(1e-9))
+    hit = np.where(labels.topics == 1, decisions.topic_probabilities, 1 - decisions.topic_probabilities)
     topics_loss = -np.log(hit.clip(1e-9)).mean(1)
     original = np.array([item.text == text for item, text in zip(items, texts)])
     news, authored = (np.array([item.set in sets for item in items]) for sets in (NEWS, ("authored",)))
@@ -145,15 +143,15 @@ def judged(checkpoint: Path, dev: list[Item]) -> dict[str, float]:
     for name, rows in {"news": news & original, "news translations": news & ~original, "authored": authored & original}.items():
         ones = np.ones(rows.sum())
         figures |= {
-            f"{name} topics": macro_f1(labels.topics[rows] == 1, topics[rows], ones),
-            f"{name} kappa": kappa(gold[rows], levels[rows], ones),
+            f"{name} topics": macro_f1(labels.topics[rows] == 1, decisions.topics[rows], ones),
+            f"{name} kappa": kappa(gold[rows], decisions.levels[rows], ones),
             f"{name} topics loss": float(topics_loss[rows].mean()),
             f"{name} level loss": float(level_loss[rows].mean()),
         }
     agreement = consistency(items, decisions)
     pairs = [json.loads(line) for line in NEGATION.read_text().splitlines()]
     sides = [side for pair in pairs for side in (pair["a"], pair["b"])]
-    turned = calibration.levels(text_logits(model, load_tokenizer(checkpoint), [side["text"] for side in sides], bf16=True).escalation)
+    turned = calibration.levels(text_logits(model, tokenizer, [side["text"] for side in sides], bf16=True).escalation)
     right = np.sign(turned) == np.sign([side["escalation"] for side in sides])
     return figures | {"same topics": agreement["same_topics"], "same sign": agreement["same_sign"], "negation": float(right.reshape(-1, 2).all(1).mean())}
 

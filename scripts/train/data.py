@@ -10,7 +10,7 @@ import gzip
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Hashable, Iterator, Sequence
+from typing import Hashable, Iterator, Sequence, TextIO
 
 import numpy as np
 import torch
@@ -61,6 +61,11 @@ class Item:
         return {language: text for language, text in self.translations.items() if language in TARGET_LANGUAGES}
 
 
+def opened(path: Path, mode: str) -> TextIO:
+    """A text file, compressed where its name ends in .gz."""
+    return gzip.open(path, mode, encoding="utf-8") if path.suffix == ".gz" else path.open(mode, encoding="utf-8")
+
+
 def read_items(folder: Path) -> list[Item]:
     """All records of all files that are there, in file order, with normalised texts."""
     items = []
@@ -68,7 +73,7 @@ def read_items(folder: Path) -> list[Item]:
         path = folder / file
         if not path.exists():
             continue
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with opened(path, "rt") as lines:
             items += [parse(json.loads(line), name) for line in lines if line.strip()]
     if not items:
         raise FileNotFoundError(f"none of {sorted(FILES.values())} in {folder}")

@@ -11,7 +11,6 @@ A text is a line, two or three neighbouring lines, or three neighbouring sentenc
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
 import re
@@ -19,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Iterator
 
-from data import TARGET_LANGUAGES, parallel_rows
+from data import TARGET_LANGUAGES, opened, parallel_rows
 from prepare import Excluded
 from windows import normalise
 
@@ -41,8 +40,7 @@ def main() -> None:
     found = texts(labels, options.corpora)
     if options.data:
         found = apart(found, Excluded.from_data(options.data))
-    opened = gzip.open if options.output.suffix == ".gz" else open
-    with opened(options.output, "wt", encoding="utf-8") as output:
+    with opened(options.output, "wt") as output:
         for key, record in labels.items():
             if key in found:
                 text, translations = found[key]
